@@ -1,0 +1,16 @@
+// Package p2p runs your own protocols between nodes.
+//
+// Set the fields of a [Server], give it a [Transport] and your [Protocol]s, and
+// call Start. Every peer that shares a protocol with you then gets a goroutine
+// in that protocol's Run.
+//
+// Three things around the server can be exchanged: the Transport says how two
+// nodes talk in secret, a [Discovery] who is there to dial, and a [Protocol]
+// what they say. None of them knows another.
+//
+// A message is read from the connection by its [Session], waits in the queue of
+// its protocol and is handed out by ReadMsg; what WriteMsg is given goes the
+// same way back. A node is found by a Discovery or given to [Server.Dial],
+// dialled by the Transport, judged once by the server, and is a [Peer] from then
+// until its session ends.
+package p2p

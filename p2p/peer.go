@@ -1,0 +1,82 @@
+package p2p
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"kith/node"
+)
+
+// A Peer is a connected node. All methods are safe for concurrent use.
+type Peer struct {
+	session Session
+	hello   Hello
+	inbound bool
+	protos  []Protocol
+	since   time.Time
+
+	running atomic.Int32 // protocols whose Run has not returned
+	leases  int          // guarded by Server.mu
+	trusted bool         // does not count against MaxPeers
+
+	mu   sync.Mutex
+	gone bool          // Disconnect has been called or a Run has returned
+	err  error         // why, once done is closed
+	done chan struct{} // closed when the server no longer counts the peer
+}
+
+// ID is who the peer has proved to be.
+func (p *Peer) ID() node.ID { return p.session.Remote() }
+
+// Ref is the peer's id with its generation, which is 0 on RLPx.
+func (p *Peer) Ref() node.Ref { return node.Ref{ID: p.ID(), Generation: p.hello.Epoch} }
+
+// Hello is what the peer told us when it connected. Its Caps are not to be
+// changed.
+func (p *Peer) Hello() Hello { return p.hello }
+
+// Name is what the peer calls itself.
+func (p *Peer) Name() string { return p.hello.Name }
+
+// Inbound tells whether the peer dialled us.
+func (p *Peer) Inbound() bool { return p.inbound }
+
+// Since is when the peer was connected.
+func (p *Peer) Since() time.Time { return p.since }
+
+// RemoteAddr is where the peer's connection comes from, or goes to.
+func (p *Peer) RemoteAddr() netip.AddrPort { return p.session.RemoteAddr() }
+
+// LocalAddr is our end of the connection.
+func (p *Peer) LocalAddr() netip.AddrPort { return p.session.LocalAddr() }
+
+// Running are the protocols that run with this peer, sorted by name.
+func (p *Peer) Running() []Cap { return caps(p.protos) }
+
+// Runs tells whether a protocol of this name runs with the peer.
+func (p *Peer) Runs(name string) bool {
+	return slices.ContainsFunc(p.protos, func(q Protocol) bool { return q.Name == name })
+}
+
+// Session is the connection under the peer, for what only some transports can
+// do.
+func (p *Peer) Session() Session { return p.session }
+
+// Stats counts what went through the session.
+func (p *Peer) Stats() SessionStats { return p.session.Stats() }
+
+// Done is closed when the peer is gone.
+func (p *Peer) Done() <-chan struct{} { return p.done }
+
+// Err says why the peer is gone, nil while it is there.
+func (p *Peer) Err() error {
+	select {
+	case <-p.done:
+		return p.err
+	default:
+		return nil
+	}
+}
