@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"kith/node"
@@ -12,15 +11,16 @@ import (
 
 // A Peer is a connected node. All methods are safe for concurrent use.
 type Peer struct {
+	core    *core
 	session Session
 	hello   Hello
 	inbound bool
 	protos  []Protocol
 	since   time.Time
 
-	running atomic.Int32 // protocols whose Run has not returned
-	leases  int          // guarded by Server.mu
-	trusted bool         // does not count against MaxPeers
+	leases int       // guarded by core.mu, as the next two are
+	used   uint64    // messages when the sweep last looked
+	usedAt time.Time // when that number last grew, or a lease was there
 
 	mu   sync.Mutex
 	gone bool          // Disconnect has been called or a Run has returned

@@ -1,0 +1,146 @@
+package p2p
+
+import (
+	"context"
+	"iter"
+	"slices"
+
+	"kith/node"
+)
+
+// An EventKind says what happened to a peer.
+type EventKind uint8
+
+const (
+	// PeerUp: a peer is connected and its protocols run.
+	PeerUp EventKind = iota
+	// PeerDown: a peer is gone; Err says why.
+	PeerDown
+)
+
+// An Event is the latest news about one node.
+type Event struct {
+	Kind EventKind
+	Peer *Peer
+	// Err is why the peer is gone.
+	Err error
+	// Missed is how many events about other nodes this reader has lost by being
+	// slow since the event before.
+	Missed int
+}
+
+// eventRoom is how many nodes may have news that a reader has not taken. News
+// about a node replaces what was there about it, so what is read last is true;
+// when there is no room the oldest news of somebody's end is dropped and
+// counted.
+const eventRoom = 4096
+
+// Events gives what happens from now on, until ctx or the server ends. A
+// reader that is slow gets only the latest about each node.
+func (s *Server) Events(ctx context.Context) iter.Seq[Event] {
+	return func(yield func(Event) bool) {
+		c, err := s.running()
+		if err != nil {
+			return
+		}
+		r := &reader{news: make(map[node.ID]Event), wake: make(chan struct{}, 1)}
+		c.mu.Lock()
+		c.feed.add(r)
+		c.mu.Unlock()
+		defer func() {
+			c.mu.Lock()
+			c.feed.remove(r)
+			c.mu.Unlock()
+		}()
+		for {
+			c.mu.Lock()
+			e, ok := r.take()
+			ended := c.feed.closed
+			c.mu.Unlock()
+			if ok {
+				if !yield(e) {
+					return
+				}
+				continue
+			}
+			if ended {
+				return
+			}
+			select {
+			case <-r.wake:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// A feed hands events to readers. Its owner's lock guards it.
+type feed struct {
+	readers []*reader
+	closed  bool
+}
+
+type reader struct {
+	news   map[node.ID]Event
+	order  []node.ID // of news, oldest first
+	missed int
+	wake   chan struct{} // room for one
+}
+
+func (f *feed) add(r *reader) { f.readers = append(f.readers, r) }
+
+func (f *feed) remove(r *reader) {
+	f.readers = slices.DeleteFunc(f.readers, func(x *reader) bool { return x == r })
+}
+
+func (f *feed) send(e Event) {
+	for _, r := range f.readers {
+		r.put(e)
+	}
+}
+
+func (f *feed) close() {
+	f.closed = true
+	for _, r := range f.readers {
+		r.ring()
+	}
+}
+
+func (r *reader) ring() {
+	select {
+	case r.wake <- struct{}{}:
+	default: // it will look anyway
+	}
+}
+
+func (r *reader) put(e Event) {
+	id := e.Peer.ID()
+	if _, ok := r.news[id]; ok {
+		r.order = slices.DeleteFunc(r.order, func(x node.ID) bool { return x == id })
+	} else if len(r.order) >= eventRoom {
+		r.dropOldest()
+	}
+	r.news[id] = e
+	r.order = append(r.order, id)
+	r.ring()
+}
+
+func (r *reader) dropOldest() {
+	i := max(0, slices.IndexFunc(r.order, func(id node.ID) bool { return r.news[id].Kind == PeerDown }))
+	delete(r.news, r.order[i])
+	r.order = slices.Delete(r.order, i, i+1)
+	r.missed++
+}
+
+func (r *reader) take() (Event, bool) {
+	if len(r.order) == 0 {
+		return Event{}, false
+	}
+	id := r.order[0]
+	e := r.news[id]
+	delete(r.news, id)
+	r.order = slices.Delete(r.order, 0, 1)
+	e.Missed, r.missed = r.missed, 0
+	return e, true
+}

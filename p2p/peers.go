@@ -1,0 +1,128 @@
+package p2p
+
+import (
+	"errors"
+	"time"
+
+	"kith/node"
+)
+
+// open starts the protocols of an admitted connection.
+func (c *core) open(n *conn, theirs Hello, protos []Protocol) (*Peer, error) {
+	channels := make([]Channel, len(protos))
+	for i, p := range protos {
+		channels[i] = Channel{p.Cap(), p.Length}
+	}
+	rws, err := n.session.Open(channels)
+	if err != nil {
+		c.forget(n)
+		n.session.Close(err)
+		return nil, err
+	}
+	p := &Peer{core: c, session: n.session, hello: theirs, inbound: n.inbound, protos: protos, since: time.Now(), done: make(chan struct{})}
+	if err := c.enter(n, p); err != nil {
+		n.session.Close(err)
+		return nil, err
+	}
+	c.cfg.log.Info("peer connected", "peer", p.ID().Short(), "addr", p.RemoteAddr(), "name", p.Name(), "inbound", p.inbound)
+	for i, proto := range protos {
+		c.loops.Go(func() { c.drop(p, runError(proto.Run(p, rws[i]))) })
+	}
+	if len(protos) == 0 {
+		c.loops.Go(func() { <-p.session.Done(); c.drop(p, nil) })
+	}
+	return p, nil
+}
+
+// enter makes p the peer of n's place, unless another has taken that place.
+func (c *core) enter(n *conn, p *Peer) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.conns[p.ID()] != n {
+		return DiscAlreadyConnected
+	}
+	if c.quitting {
+		delete(c.conns, p.ID())
+		return DiscQuitting
+	}
+	n.peer, n.stage = p, open
+	c.count.connected++
+	c.backOff.forget(p.ID().String())
+	c.feed.send(Event{Kind: PeerUp, Peer: p})
+	c.notify()
+	return nil
+}
+
+// drop ends a peer, the first time it is called for it, and waits for that.
+func (c *core) drop(p *Peer, reason error) {
+	p.mu.Lock()
+	first := !p.gone
+	p.gone = true
+	p.mu.Unlock()
+	if !first {
+		<-p.done
+		return
+	}
+	p.session.Close(reason)
+	c.mu.Lock()
+	p.err = p.session.Err()
+	if n := c.conns[p.ID()]; n != nil && n.peer == p {
+		delete(c.conns, p.ID())
+		c.notify()
+	}
+	c.feed.send(Event{Kind: PeerDown, Peer: p, Err: p.err})
+	c.mu.Unlock()
+	close(p.done)
+	c.cfg.log.Info("peer gone", "peer", p.ID().Short(), "addr", p.RemoteAddr(), "err", p.err)
+}
+
+// runError is what to tell a peer when a Run has returned err.
+func runError(err error) error {
+	var code DiscReason
+	switch {
+	case err == nil:
+		return DiscQuitting
+	case errors.As(err, &code):
+		return err
+	}
+	return &DisconnectError{Reason: DiscSubprotocolError, Text: err.Error()}
+}
+
+// Disconnect ends the peer and tells it why: see Session.Close. It waits for
+// the session to end, but not for the Runs. Err has the reason afterwards.
+func (p *Peer) Disconnect(reason error) { p.core.drop(p, reason) }
+
+func (c *core) peers() []*Peer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var out []*Peer
+	for _, n := range c.conns {
+		if n.peer != nil {
+			out = append(out, n.peer)
+		}
+	}
+	return out
+}
+
+// Peers are the connected nodes, in no order. The slice is the caller's.
+func (s *Server) Peers() []*Peer {
+	c, err := s.running()
+	if err != nil {
+		return nil
+	}
+	return c.peers()
+}
+
+// Peer is the peer with this id, nil if it is not connected.
+func (s *Server) Peer(id node.ID) *Peer {
+	c, err := s.running()
+	if err != nil {
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := c.conns[id]; n != nil {
+		return n.peer
+	}
+	return nil
+}

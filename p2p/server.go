@@ -1,0 +1,336 @@
+package p2p
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"kith/node"
+)
+
+// What a zero field of a Server means.
+const (
+	DefaultMaxPeers         = 50   // Policy Fill
+	DefaultMaxPeersOnDemand = 4096 // Policy OnDemand
+	DefaultMaxPendingPeers  = 50
+	DefaultDialRatio        = 3
+	DefaultDialTimeout      = 15 * time.Second
+	DefaultHandshakeTimeout = 5 * time.Second
+	DefaultIdleTimeout      = 2 * time.Minute
+)
+
+// A Server connects this node to others and runs its protocols with them. Set
+// its fields, then call Start; they are read by Start and never written. All
+// methods are safe for concurrent use, in any order, before Start and after
+// Close too.
+type Server struct {
+	// Name is what peers are told we are. Empty means "kith".
+	Name string
+	// Version travels in the hello of transports of ours, which refuse another
+	// first number. All zero means 0.1.0.
+	Version [3]uint16
+	// Transport says who we are and how to connect. It must be set.
+	Transport Transport
+	// ListenAddr is where to accept connections, "host:port" with port 0 for any.
+	// Empty means nowhere.
+	ListenAddr string
+	// Protocols are what we run. With none we take every peer and say nothing.
+	Protocols []Protocol
+	// Policy says whom to be connected to.
+	Policy Policy
+	// Epoch is when this run of the node began, in milliseconds since the Unix
+	// epoch. Of two sessions with one node the higher epoch wins. Zero is fine
+	// where the transport does not carry it.
+	Epoch uint64
+	// Discovery finds nodes. The Server starts and closes it.
+	Discovery []Discovery
+	// StaticNodes are kept connected, redialled when they go.
+	StaticNodes []*node.Node
+	// TrustedNodes do not count against MaxPeers.
+	TrustedNodes []node.ID
+	// MaxPeers is how many peers there may be. Zero means DefaultMaxPeers, or
+	// DefaultMaxPeersOnDemand with that Policy. The next is told "too many peers".
+	MaxPeers int
+	// MaxPendingPeers is how many accepted connections may be in their handshake,
+	// and how many dials of a Discovery's nodes under way. Zero means
+	// DefaultMaxPendingPeers. A further connection is closed at once.
+	MaxPendingPeers int
+	// DialRatio r keeps 1/r of MaxPeers for peers that we dial, with Policy Fill.
+	// Zero means DefaultDialRatio.
+	DialRatio int
+	// DialTimeout bounds a dial with its handshake and hello, HandshakeTimeout
+	// the same for a connection that we accept. Zero means DefaultDialTimeout
+	// and DefaultHandshakeTimeout.
+	DialTimeout, HandshakeTimeout time.Duration
+	// IdleTimeout is how long a session without lease and traffic stays, with
+	// Policy OnDemand. Zero means DefaultIdleTimeout.
+	IdleTimeout time.Duration
+	// Logger gets what the server has to say. Nil means slog.Default.
+	Logger *slog.Logger
+
+	mu      sync.Mutex // guards what follows; never held while waiting
+	state   state
+	core    *core // set while running, and kept after Close for what it counted
+	closing chan struct{}
+}
+
+type state uint8
+
+const (
+	idle state = iota
+	starting
+	running
+	closed
+)
+
+// A core is what exists from Start to Close.
+type core struct {
+	cfg   config
+	local *node.Local
+	ln    Listener // nil if we do not listen
+	ctx   context.Context
+	stop  context.CancelFunc
+	loops sync.WaitGroup
+
+	mu       sync.Mutex // guards what follows; never held while waiting
+	conns    map[node.ID]*conn
+	dials    map[string]*dialing
+	backOff  backOff
+	throttle throttle
+	static   map[node.ID]context.CancelFunc
+	trusted  map[node.ID]bool
+	pending  int // accepted, in their handshake
+	filling  int // dials begun for a Discovery
+	quitting bool
+	changed  chan struct{} // closed and replaced when conns or filling change
+	feed     feed
+	count    counters
+}
+
+// config is a copy of a Server's fields with the defaults filled in.
+type config struct {
+	*Server
+	log *slog.Logger
+}
+
+func (s *Server) config() config {
+	c := config{Server: &Server{
+		Name: cmp.Or(s.Name, "kith"), Version: s.Version, Transport: s.Transport, ListenAddr: s.ListenAddr,
+		Protocols: slices.Clone(s.Protocols), Policy: s.Policy, Epoch: s.Epoch, Discovery: slices.Clone(s.Discovery),
+		StaticNodes: s.StaticNodes, TrustedNodes: s.TrustedNodes,
+		MaxPeers:         cmp.Or(s.MaxPeers, DefaultMaxPeers),
+		MaxPendingPeers:  cmp.Or(s.MaxPendingPeers, DefaultMaxPendingPeers),
+		DialRatio:        cmp.Or(s.DialRatio, DefaultDialRatio),
+		DialTimeout:      cmp.Or(s.DialTimeout, DefaultDialTimeout),
+		HandshakeTimeout: cmp.Or(s.HandshakeTimeout, DefaultHandshakeTimeout),
+		IdleTimeout:      cmp.Or(s.IdleTimeout, DefaultIdleTimeout),
+	}, log: s.Logger}
+	if s.MaxPeers == 0 && s.Policy == OnDemand {
+		c.MaxPeers = DefaultMaxPeersOnDemand
+	}
+	if c.Version == [3]uint16{} {
+		c.Version = [3]uint16{0, 1, 0}
+	}
+	if c.log == nil {
+		c.log = slog.Default()
+	}
+	return c
+}
+
+// check says what is wrong with the fields.
+func (c *config) check() error {
+	if c.Transport == nil {
+		return ErrNoTransport
+	}
+	if c.MaxPeers < 0 || c.MaxPendingPeers < 0 || c.DialRatio < 0 || c.DialTimeout < 0 || c.HandshakeTimeout < 0 || c.IdleTimeout < 0 {
+		return errors.New("p2p: start: a limit or timeout is negative")
+	}
+	seen := make(map[Cap]bool)
+	for _, p := range c.Protocols {
+		switch {
+		case p.Name == "" || len(p.Name) > 64:
+			return fmt.Errorf("p2p: start: protocol %q: the name must have 1 to 64 bytes", p.Name)
+		case p.Length < 1 || p.Length > 1<<16:
+			return fmt.Errorf("p2p: start: protocol %s: Length is %d, must be 1 to 65536", p.Cap(), p.Length)
+		case p.Run == nil:
+			return fmt.Errorf("p2p: start: protocol %s: no Run", p.Cap())
+		case seen[p.Cap()]:
+			return fmt.Errorf("p2p: start: protocol %s is there twice", p.Cap())
+		}
+		seen[p.Cap()] = true
+	}
+	return nil
+}
+
+// Start listens, starts the Discovery and returns. If it fails nothing is left
+// open, and the caller may mend the fields and try again. After Close it
+// returns ErrClosed.
+func (s *Server) Start() error {
+	s.mu.Lock()
+	switch s.state {
+	case closed:
+		s.mu.Unlock()
+		return ErrClosed
+	case starting, running:
+		s.mu.Unlock()
+		return errors.New("p2p: already started")
+	}
+	s.state, s.closing = starting, make(chan struct{})
+	ready := s.closing
+	s.mu.Unlock()
+
+	c, err := start(s.config())
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	defer close(ready) // whoever called Close meanwhile goes on
+	if err != nil {
+		if s.state == starting {
+			s.state = idle
+		}
+		return err
+	}
+	s.core = c
+	if s.state == starting {
+		s.state = running
+	}
+	return nil
+}
+
+func start(cfg config) (*core, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	c := &core{
+		cfg: cfg, local: node.NewLocal(cfg.Transport.ID(), node.Cert),
+		conns: make(map[node.ID]*conn), dials: make(map[string]*dialing),
+		static: make(map[node.ID]context.CancelFunc), trusted: make(map[node.ID]bool), changed: make(chan struct{}),
+	}
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	for _, id := range cfg.TrustedNodes {
+		c.trusted[id] = true
+	}
+	if err := c.listen(); err != nil {
+		c.stop()
+		return nil, err
+	}
+	for i, d := range cfg.Discovery {
+		if err := d.Start(c.local); err != nil {
+			c.closeDiscovery(cfg.Discovery[:i])
+			c.closeListener()
+			c.stop()
+			return nil, fmt.Errorf("p2p: start discovery: %w", err)
+		}
+	}
+	c.run()
+	return c, nil
+}
+
+func (c *core) listen() error {
+	if c.cfg.ListenAddr == "" {
+		return nil
+	}
+	ln, err := c.cfg.Transport.Listen(c.ctx, c.cfg.ListenAddr)
+	if err != nil {
+		return fmt.Errorf("p2p: listen on %s: %w", c.cfg.ListenAddr, err)
+	}
+	c.ln = ln
+	if host, _, err := net.SplitHostPort(ln.Addr().String()); err == nil {
+		if ip := net.ParseIP(host); ip != nil && !ip.IsUnspecified() {
+			c.local.SetHosts([]string{ln.Addr().String()})
+		}
+	}
+	return nil
+}
+
+func (c *core) run() {
+	if c.ln != nil {
+		c.loops.Go(c.acceptLoop)
+	}
+	if c.cfg.Policy == OnDemand {
+		c.loops.Go(c.sweepLoop)
+	} else {
+		for _, d := range c.cfg.Discovery {
+			c.loops.Go(func() { c.fillLoop(d) })
+		}
+	}
+	for _, n := range c.cfg.StaticNodes {
+		c.keep(n)
+	}
+}
+
+// Close ends everything and returns when the last goroutine has: it stops
+// listening and dialling, closes the Discovery while the peers are still there,
+// tells the peers that we are shutting down, and waits for every Run to return.
+// It may be called at any time, more than once, but not from within a Run.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	started := s.state == starting
+	s.state = closed
+	ready := s.closing
+	s.mu.Unlock()
+	if started {
+		<-ready
+	}
+	s.mu.Lock()
+	c := s.core
+	s.mu.Unlock()
+	if c != nil {
+		c.close()
+	}
+	return nil
+}
+
+func (c *core) close() {
+	c.mu.Lock()
+	c.quitting = true
+	for _, d := range c.dials {
+		d.stop()
+	}
+	c.mu.Unlock()
+	c.closeListener()
+	c.closeDiscovery(c.cfg.Discovery)
+	c.stop()
+	var ending sync.WaitGroup
+	for _, p := range c.peers() {
+		ending.Go(func() { c.drop(p, DiscQuitting) })
+	}
+	ending.Wait()
+	c.loops.Wait()
+	c.mu.Lock()
+	c.feed.close()
+	c.mu.Unlock()
+}
+
+func (c *core) closeListener() {
+	if c.ln != nil {
+		c.ln.Close()
+	}
+}
+
+func (c *core) closeDiscovery(ds []Discovery) {
+	for _, d := range slices.Backward(ds) {
+		if err := d.Close(); err != nil {
+			c.cfg.log.Warn("discovery did not close cleanly", "err", err)
+		}
+	}
+}
+
+// running returns the core, or why there is none.
+func (s *Server) running() (*core, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch s.state {
+	case running:
+		return s.core, nil
+	case closed:
+		return nil, ErrClosed
+	}
+	return nil, ErrNotRunning
+}
