@@ -1,0 +1,267 @@
+package p2p
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"kith/node"
+)
+
+// still is a session that does nothing but be there.
+type still struct {
+	Session
+	remote node.ID
+	done   chan struct{}
+}
+
+func (s *still) Remote() node.ID            { return s.remote }
+func (s *still) Done() <-chan struct{}      { return s.done }
+func (s *still) RemoteAddr() netip.AddrPort { return netip.AddrPort{} }
+
+func newStill(id node.ID) *still { return &still{remote: id, done: make(chan struct{})} }
+
+func testCore(self node.ID, edit func(*Server)) *core {
+	s := &Server{Policy: OnDemand}
+	if edit != nil {
+		edit(s)
+	}
+	return &core{cfg: s.config(), local: node.NewLocal(self, node.Cert), conns: make(map[node.ID]*conn), trusted: make(map[node.ID]bool), changed: make(chan struct{})}
+}
+
+func TestOneFunctionDecidesAboutTwoConnections(t *testing.T) {
+	small, large := node.ID{1}, node.ID{2}
+	const in, out = true, false
+	for _, tt := range []struct {
+		name         string
+		self, remote node.ID
+		oldIn        bool
+		oldEpoch     uint64
+		oldStage     stage
+		newIn        bool
+		newEpoch     uint64
+		want         error // nil: the newcomer takes the place
+	}{
+		{"a later run replaces", small, large, in, 1, open, in, 2, nil},
+		{"a later run replaces what we dialled", small, large, out, 1, open, in, 2, nil},
+		{"an earlier run is refused", small, large, in, 2, open, in, 1, DiscSuperseded},
+		{"the same side dialled twice", small, large, in, 1, open, in, 1, DiscAlreadyConnected},
+		{"both dialled, theirs is the smaller id", large, small, out, 1, open, in, 1, nil},
+		{"both dialled, ours is the smaller id", small, large, out, 1, open, in, 1, DiscAlreadyConnected},
+		{"both dialled, theirs came first and is smaller", large, small, in, 1, open, out, 1, DiscAlreadyConnected},
+		{"both dialled, theirs came first and is larger", small, large, in, 1, open, out, 1, nil},
+		{"our hello is on its way, ours is smaller", small, large, out, 0, greeting, in, 7, DiscAlreadyConnected},
+		{"our hello is on its way, theirs is smaller", large, small, out, 0, greeting, in, 7, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := testCore(tt.self, nil)
+			old := &conn{session: newStill(tt.remote), inbound: tt.oldIn, epoch: tt.oldEpoch, stage: tt.oldStage}
+			c.conns[tt.remote] = old
+			replaced, err := c.admit(&conn{session: newStill(tt.remote), inbound: tt.newIn}, Hello{Epoch: tt.newEpoch})
+			if !errors.Is(err, tt.want) || (tt.want == nil && err != nil) {
+				t.Errorf("admit = %v, want %v", err, tt.want)
+			}
+			if replaced != old {
+				t.Errorf("admit speaks of %v, want the old one", replaced)
+			}
+		})
+	}
+}
+
+// Both ends must come to the same answer about the same two connections.
+func TestBothEndsKeepTheSameConnection(t *testing.T) {
+	for _, ids := range [][2]node.ID{{{1}, {2}}, {{2}, {1}}, {{0xff}, {0xfe, 9}}} {
+		a, b := ids[0], ids[1]
+		stays := func(self, remote node.ID, oldIn bool) bool { // is it the one that a dialled?
+			c := testCore(self, nil)
+			c.conns[remote] = &conn{session: newStill(remote), inbound: oldIn, epoch: 5, stage: open}
+			n := &conn{session: newStill(remote), inbound: !oldIn}
+			kept := oldIn
+			if _, err := c.admit(n, Hello{Epoch: 5}); err == nil {
+				kept = n.inbound
+			}
+			return kept == (self == b)
+		}
+		first := stays(a, b, true)
+		for _, oldIn := range []bool{true, false} {
+			if stays(a, b, oldIn) != first || stays(b, a, oldIn) != first {
+				t.Errorf("%v and %v disagree about which connection stays", a.Short(), b.Short())
+			}
+		}
+	}
+}
+
+func TestADeadConnectionIsNoRival(t *testing.T) {
+	c := testCore(node.ID{1}, nil)
+	dead := newStill(node.ID{2})
+	close(dead.done)
+	c.conns[node.ID{2}] = &conn{session: dead, inbound: true, epoch: 9, stage: open}
+	if _, err := c.admit(&conn{session: newStill(node.ID{2}), inbound: true}, Hello{Epoch: 9}); err != nil {
+		t.Errorf("admit = %v, want nil: the old session has ended", err)
+	}
+}
+
+func TestAdmitRefuses(t *testing.T) {
+	run := func(*Peer, MsgReadWriter) error { return nil }
+	edit := func(s *Server) {
+		s.MaxPeers, s.Protocols = 2, []Protocol{{Name: "foo", Version: 1, Length: 1, Run: run}}
+	}
+	foo := []Cap{{"foo", 1}}
+	fill := func(c *core) {
+		for i := range 2 {
+			id := node.ID{10 + byte(i)}
+			c.conns[id] = &conn{session: newStill(id), stage: open}
+		}
+	}
+	for _, tt := range []struct {
+		name   string
+		remote node.ID
+		caps   []Cap
+		setup  func(*core)
+		want   error
+	}{
+		{"ourselves", node.ID{1}, foo, nil, DiscSelf},
+		{"nothing in common", node.ID{2}, []Cap{{"foo", 2}, {"eth", 68}}, nil, DiscUselessPeer},
+		{"full", node.ID{2}, foo, fill, DiscTooManyPeers},
+		{"quitting", node.ID{2}, foo, func(c *core) { c.quitting = true }, DiscQuitting},
+		{"trusted though full", node.ID{2}, foo, func(c *core) { fill(c); c.trusted[node.ID{2}] = true }, nil},
+		{"welcome", node.ID{2}, foo, nil, nil},
+	} {
+		c := testCore(node.ID{1}, edit)
+		if tt.setup != nil {
+			tt.setup(c)
+		}
+		_, err := c.admit(&conn{session: newStill(tt.remote), inbound: true}, Hello{Caps: tt.caps})
+		if !errors.Is(err, tt.want) || (tt.want == nil && err != nil) {
+			t.Errorf("%s: admit = %v, want %v", tt.name, err, tt.want)
+		}
+	}
+	c := testCore(node.ID{1}, edit)
+	_, err := c.admit(&conn{session: newStill(node.ID{2})}, Hello{Caps: []Cap{{"eth", 68}}})
+	if want := "no shared protocol; they have eth/68"; err == nil || err.Error() != want {
+		t.Errorf("admit = %v, want %q", err, want)
+	}
+}
+
+func TestFillKeepsSlotsForDialling(t *testing.T) {
+	c := testCore(node.ID{1}, func(s *Server) { s.Policy, s.MaxPeers = Fill, 3 })
+	for i := range 2 {
+		id := node.ID{10 + byte(i)}
+		c.conns[id] = &conn{session: newStill(id), inbound: true, stage: open}
+	}
+	if _, err := c.admit(&conn{session: newStill(node.ID{2}), inbound: true}, Hello{}); !errors.Is(err, DiscTooManyPeers) {
+		t.Errorf("a third accepted peer of 3: %v, want too many peers", err)
+	}
+	if _, err := c.admit(&conn{session: newStill(node.ID{2})}, Hello{}); err != nil {
+		t.Errorf("a dialled peer: %v, want nil", err)
+	}
+}
+
+func TestSharedProtocols(t *testing.T) {
+	ours := []Protocol{{Name: "b", Version: 2}, {Name: "b", Version: 1}, {Name: "a", Version: 1}, {Name: "c", Version: 3}}
+	got := shared(ours, []Cap{{"a", 1}, {"b", 1}, {"b", 2}, {"b", 3}, {"c", 4}})
+	if len(got) != 2 || got[0].Cap() != (Cap{"a", 1}) || got[1].Cap() != (Cap{"b", 2}) {
+		t.Errorf("shared = %v, want a/1 b/2", got)
+	}
+}
+
+func TestBackOffDoublesAndIsForgotten(t *testing.T) {
+	var b backOff
+	now := time.Unix(1e9, 0)
+	boom := errors.New("boom")
+	for i, want := range []time.Duration{250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000} {
+		want *= time.Millisecond
+		if err := b.check("x", now); err != nil {
+			t.Fatalf("try %d refused: %v", i, err)
+		}
+		b.failed("x", boom, now)
+		if err := b.check("x", now.Add(want*2/3-1)); !errors.Is(err, ErrBackOff) || !errors.Is(err, boom) {
+			t.Errorf("just after failure %d: %v, want ErrBackOff and boom", i, err)
+		}
+		now = now.Add(want)
+	}
+	b.failed("x", boom, now)
+	b.forget("x")
+	if err := b.check("x", now); err != nil {
+		t.Errorf("after forget: %v", err)
+	}
+	for i := range 2 * backOffRoom {
+		b.failed(node.ID{byte(i), byte(i >> 8), 1}.String(), boom, now)
+	}
+	if len(b.failures) > backOffRoom {
+		t.Errorf("%d failures are remembered, want at most %d", len(b.failures), backOffRoom)
+	}
+}
+
+func TestThrottle(t *testing.T) {
+	var th throttle
+	now := time.Unix(1e9, 0)
+	far, near := netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("::ffff:10.0.0.7")
+	th.block(far, now, inboundEvery)
+	th.block(near, now, inboundEvery)
+	if !th.blocked(far, now.Add(inboundEvery-1)) || th.blocked(far, now.Add(inboundEvery)) {
+		t.Error("a far address is not blocked for exactly inboundEvery")
+	}
+	if th.blocked(near, now) {
+		t.Error("a private address is throttled")
+	}
+	for i := range maxFailures {
+		if th.blocked(near, now) {
+			t.Fatalf("blocked after %d failures", i)
+		}
+		th.failed(near, now)
+	}
+	if !th.blocked(near.Unmap(), now) || th.blocked(near, now.Add(failureSpan)) {
+		t.Error("ten failures do not block for exactly failureSpan")
+	}
+	for i := range 2 * throttleRoom {
+		th.failed(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), now)
+	}
+	if len(th.from) > throttleRoom {
+		t.Errorf("%d addresses are remembered, want at most %d", len(th.from), throttleRoom)
+	}
+}
+
+func TestASlowReaderGetsTheLatest(t *testing.T) {
+	r := &reader{news: make(map[node.ID]Event), wake: make(chan struct{}, 1)}
+	a := &Peer{session: newStill(node.ID{1})}
+	b := &Peer{session: newStill(node.ID{2})}
+	r.put(Event{Kind: PeerUp, Peer: a})
+	r.put(Event{Kind: PeerUp, Peer: b})
+	r.put(Event{Kind: PeerDown, Peer: a})
+	first, _ := r.take()
+	second, _ := r.take()
+	if _, more := r.take(); more || first.Peer != b || second.Peer != a || second.Kind != PeerDown {
+		t.Errorf("got %v %v, want b up, a down, no more", first, second)
+	}
+	r.put(Event{Kind: PeerUp, Peer: a})
+	for i := range eventRoom + 5 {
+		r.put(Event{Kind: PeerDown, Peer: &Peer{session: newStill(node.ID{3, byte(i), byte(i >> 8)})}})
+	}
+	up, _ := r.take()
+	if len(r.order) != eventRoom-1 || up.Peer != a || up.Missed != 6 {
+		t.Errorf("after a flood: %d waiting, first %v with %d missed; want %d, a up, 6", len(r.order), up.Peer.ID().Short(), up.Missed, eventRoom-1)
+	}
+}
+
+func TestDisconnectionWords(t *testing.T) {
+	for _, tt := range []struct {
+		reason error
+		code   DiscReason
+		text   string
+		said   string
+	}{
+		{nil, DiscRequested, "", "peer said: disconnect requested"},
+		{DiscTooManyPeers, DiscTooManyPeers, "", "peer said: too many peers"},
+		{errors.New("boom"), DiscSubprotocolError, "boom", "peer said: protocol error: boom"},
+		{&DisconnectError{Reason: DiscRefused, Text: "unknown CA"}, DiscRefused, "unknown CA", "peer said: refused: unknown CA"},
+		{&DisconnectError{Reason: DiscQuitting, Remote: true}, DiscQuitting, "peer said: shutting down", "peer said: peer said: shutting down"},
+	} {
+		code, text := Disconnection(tt.reason)
+		said := (&DisconnectError{Reason: code, Text: text, Remote: true}).Error()
+		if code != tt.code || text != tt.text || said != tt.said {
+			t.Errorf("Disconnection(%v) = %v, %q, read as %q; want %v, %q, %q", tt.reason, code, text, said, tt.code, tt.text, tt.said)
+		}
+	}
+}
