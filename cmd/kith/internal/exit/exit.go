@@ -24,7 +24,7 @@ const (
 	Config      Code = 3   // configuration or certificates
 	NoNode      Code = 4   // no running node
 	Timeout     Code = 5   // it took too long
-	NotFound    Code = 6   // no such peer, port or file
+	NotFound    Code = 6   // no such peer or port
 	Refused     Code = 7   // the peer said no
 	Partly      Code = 8   // some of it was done
 	Superseded  Code = 9   // a newer generation of the node took over
