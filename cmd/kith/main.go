@@ -30,6 +30,7 @@ type cli struct {
 	Output show.Format `short:"o" enum:"table,wide,json,yaml" default:"table" help:"How to write what was found: table, wide, json or yaml." placeholder:"FORMAT"`
 
 	Certs   certsCmd   `cmd:"" help:"Make, inspect, renew and revoke certificates."`
+	Config  configCmd  `cmd:"" help:"Check and explain configurations."`
 	Version versionCmd `cmd:"" help:"Tell which kith this is, and whose code is in it."`
 }
 

@@ -1,0 +1,271 @@
+package main
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"kith/cert"
+	"kith/cluster"
+	"kith/cmd/kith/internal/exit"
+	"kith/cmd/kith/internal/show"
+)
+
+type configCmd struct {
+	Check   configCheckCmd   `cmd:"" help:"Say everything that is wrong with a configuration and its certificates."`
+	Show    configShowCmd    `cmd:"" help:"Show every key that is in force, with --origin where it comes from."`
+	Explain configExplainCmd `cmd:"" help:"Say what a key means and what it may be."`
+	Schema  configSchemaCmd  `cmd:"" help:"Print the JSON schema of configurations."`
+}
+
+// source says where a configuration comes from: flags before the environment
+// before the file before the defaults.
+type source struct {
+	Config string   `short:"c" required:"" help:"The configuration, a JSON file; - is standard input." placeholder:"FILE"`
+	Set    []string `sep:"none" help:"Set a key of the configuration; may be given several times. $KITH_<KEY> does the same." placeholder:"KEY=VALUE"`
+}
+
+func (s source) load(a *app) (*cluster.Config, error) {
+	data, err := readInput(a, s.Config)
+	if err != nil {
+		return nil, exit.Errorf(exit.Config, "kith init writes a configuration", "config: %w", err)
+	}
+	layers := []cluster.Layer{{Name: s.Config, Data: data}}
+	for _, k := range cluster.Keys() {
+		name := "KITH_" + strings.ToUpper(k.Name)
+		if text, ok := os.LookupEnv(name); ok {
+			layers = append(layers, layerOf("$"+name, k.Name, k.Type, text))
+		}
+	}
+	for _, set := range s.Set {
+		key, text, found := strings.Cut(set, "=")
+		if !found {
+			return nil, exit.Errorf(exit.Usage, "kith config explain lists the keys", "--set %s: want KEY=VALUE", set)
+		}
+		layers = append(layers, layerOf("--set", key, typeOf(key), text))
+	}
+	c, err := cluster.FromLayers(layers...)
+	if err != nil {
+		return nil, exit.With(err, exit.Config, explainHint(err))
+	}
+	return c, nil
+}
+
+// layerOf is a configuration of one key. A text needs no quotes there.
+func layerOf(name, key, keyType, text string) cluster.Layer {
+	if strings.HasPrefix(keyType, "text") && !strings.HasPrefix(text, `"`) && !strings.HasPrefix(text, "[") {
+		quoted, _ := json.Marshal(text) // a string always encodes
+		text = string(quoted)
+	}
+	quotedKey, _ := json.Marshal(key)
+	return cluster.Layer{Name: name, Data: fmt.Appendf(nil, "{%s: %s}", quotedKey, cmp.Or(text, `""`))}
+}
+
+func typeOf(key string) string {
+	for _, k := range cluster.Keys() {
+		if k.Name == key {
+			return k.Type
+		}
+	}
+	return ""
+}
+
+// explainHint names the first key that is wrong, if that is a key at all.
+func explainHint(err error) string {
+	var bad *cluster.ConfigError
+	if errors.As(err, &bad) {
+		for _, p := range bad.Problems {
+			if key, _, _ := strings.Cut(p.Key, "["); typeOf(key) != "" {
+				return "kith config explain " + key
+			}
+		}
+	}
+	return "kith config explain lists the keys; kith init writes a configuration"
+}
+
+// checkCertificates lists everything that is wrong with the files that a
+// configuration names.
+func checkCertificates(c *cluster.Config) error {
+	if err := c.CheckFiles(); err != nil {
+		return exit.Errorf(exit.Config, "kith certs ca and kith certs node make them; a path is relative to the directory kith runs in", "%w", err)
+	}
+	files := &cert.Files{CA: c.CA, Cert: c.Cert, Key: c.Key, CRL: c.CRL}
+	if _, err := files.Load(); err != nil {
+		return exit.Errorf(exit.Config, fmt.Sprintf("kith certs verify --ca %s %s", c.CA, c.Cert), "certificates:\n%s", strings.Join(problemTexts(err), "\n"))
+	}
+	return nil
+}
+
+func warn(a *app, c *cluster.Config) {
+	for _, w := range c.Warnings {
+		fmt.Fprintf(a.err, "kith: warning: %s\n", w)
+	}
+}
+
+type configCheckCmd struct {
+	File string   `arg:"" help:"The configuration, a JSON file; - is standard input."`
+	Set  []string `sep:"none" help:"Set a key of the configuration; may be given several times." placeholder:"KEY=VALUE"`
+}
+
+func (configCheckCmd) Help() string {
+	return "Opens the certificate files too, and judges them as peers would. Nothing is started.\n\nExample:\n\n    kith config check a.json"
+}
+
+func (c *configCheckCmd) Run(a *app) error {
+	conf, err := source{c.File, c.Set}.load(a)
+	if err != nil {
+		return err
+	}
+	warn(a, conf)
+	if err := checkCertificates(conf); err != nil {
+		return err
+	}
+	doc := struct {
+		Schema   int      `json:"schema"`
+		File     string   `json:"file"`
+		OK       bool     `json:"ok"`
+		Warnings []string `json:"warnings"`
+	}{schema, c.File, true, []string{}}
+	for _, w := range conf.Warnings {
+		doc.Warnings = append(doc.Warnings, w.String())
+	}
+	return a.Print(doc, func() *show.Table {
+		t := new(show.Table)
+		t.Rows = [][]show.Cell{{{Text: c.File}, {Text: "ok", Tone: show.Good}}}
+		return t
+	})
+}
+
+type configShowCmd struct {
+	File   string   `arg:"" help:"The configuration, a JSON file; - is standard input."`
+	Origin bool     `help:"Tell where each value comes from: a line, the environment, a flag, the profile or the default."`
+	Set    []string `sep:"none" help:"Set a key of the configuration; may be given several times." placeholder:"KEY=VALUE"`
+}
+
+func (configShowCmd) Help() string {
+	return "A flag goes before the environment ($KITH_<KEY>), that before the file, that before the default.\n\nExample:\n\n    kith config show a.json --origin\n    kith config show a.json --set profile=seed"
+}
+
+type shownKey struct {
+	Key    string          `json:"key"`
+	Value  json.RawMessage `json:"value"`
+	Origin string          `json:"origin"`
+}
+
+func (c *configShowCmd) Run(a *app) error {
+	conf, err := source{c.File, c.Set}.load(a)
+	if err != nil {
+		return err
+	}
+	warn(a, conf)
+	doc := struct {
+		Schema int        `json:"schema"`
+		Keys   []shownKey `json:"keys"`
+	}{Schema: schema}
+	for _, k := range cluster.Keys() {
+		doc.Keys = append(doc.Keys, shownKey{k.Name, json.RawMessage(cmp.Or(conf.Text(k.Name), "null")), origin(conf, k.Name)})
+	}
+	return a.Print(doc, func() *show.Table {
+		t := &show.Table{Columns: []show.Column{{Name: "KEY"}, {Name: "VALUE"}, {Name: "ORIGIN", Wide: !c.Origin}}}
+		for _, k := range doc.Keys {
+			t.Row(k.Key, string(k.Value), k.Origin)
+		}
+		return t
+	})
+}
+
+// origin leaves out the line where there is but one.
+func origin(c *cluster.Config, key string) string {
+	text := c.Origin(key)
+	if strings.HasPrefix(text, "$") || strings.HasPrefix(text, "--") {
+		text = strings.TrimSuffix(text, " line 1")
+	}
+	return text
+}
+
+type configExplainCmd struct {
+	Keys []string `arg:"" optional:"" name:"key" help:"Keys of a configuration; none means all."`
+}
+
+func (configExplainCmd) Help() string {
+	return "Example:\n\n    kith config explain phi_threshold\n    kith config explain -o json"
+}
+
+// explained is a cluster.Key for programs.
+type explained struct {
+	Key      string `json:"key"`
+	Meaning  string `json:"meaning"`
+	Rule     string `json:"rule"`
+	Type     string `json:"type"`
+	Unit     string `json:"unit,omitempty"`
+	Required bool   `json:"required"`
+	Default  string `json:"default,omitempty"`
+	Fast     string `json:"default_fast,omitempty"`
+	Zero     string `json:"zero,omitempty"`
+	Empty    string `json:"empty,omitempty"`
+	Null     string `json:"null"`
+	Env      string `json:"env"`
+}
+
+func (c *configExplainCmd) Run(a *app) error {
+	doc := struct {
+		Schema int         `json:"schema"`
+		Keys   []explained `json:"keys"`
+	}{Schema: schema}
+	wanted := make(map[string]bool)
+	for _, key := range c.Keys {
+		if typeOf(key) == "" {
+			return exit.Errorf(exit.NotFound, "kith config explain lists the keys", "config: no key %q", key)
+		}
+		wanted[key] = true
+	}
+	for _, k := range cluster.Keys() {
+		if len(c.Keys) == 0 || wanted[k.Name] {
+			doc.Keys = append(doc.Keys, explained{k.Name, k.Meaning, k.Rule(), k.Type, k.Unit, k.Required, k.Default, k.Fast, k.Zero, k.Empty, k.Null, "KITH_" + strings.ToUpper(k.Name)})
+		}
+	}
+	return a.Print(doc, func() *show.Table { return explainTable(doc.Keys, len(c.Keys) > 0) })
+}
+
+// explainTable is a list of all keys, or everything about some.
+func explainTable(keys []explained, whole bool) *show.Table {
+	if !whole {
+		t := &show.Table{Columns: show.Narrow("KEY", "DEFAULT", "MEANING")}
+		for _, k := range keys {
+			t.Row(k.Key, k.Default, k.Meaning)
+		}
+		return t
+	}
+	t := new(show.Table)
+	for i, k := range keys {
+		if i > 0 {
+			t.Row("")
+		}
+		for _, pair := range [][2]string{
+			{"key", k.Key}, {"meaning", k.Meaning}, {"type", k.Type}, {"rule", k.Rule}, {"unit", k.Unit}, {"default", cmp.Or(k.Default, "none: it must be set")},
+			{"with profile fast", k.Fast}, {"0 means", k.Zero}, {"empty means", k.Empty}, {"null means", k.Null}, {"environment", "$" + k.Env},
+		} {
+			if pair[1] != "" {
+				t.Row(pair[0], pair[1])
+			}
+		}
+	}
+	return t
+}
+
+type configSchemaCmd struct{}
+
+func (configSchemaCmd) Help() string {
+	return "For editors and for programs that write configurations.\n\nExample:\n\n    kith config schema"
+}
+
+func (configSchemaCmd) Run(a *app) error {
+	if a.Format == show.YAML {
+		return a.Print(json.RawMessage(cluster.Schema()), nil)
+	}
+	_, err := a.out.Write(cluster.Schema())
+	return err
+}
