@@ -1,0 +1,2 @@
+// Package cluster is a private cluster in one struct.
+package cluster
