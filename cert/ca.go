@@ -138,11 +138,25 @@ func (ca *CA) Revoke(old *x509.RevocationList, now time.Time, certs ...*x509.Cer
 				x509.RevocationListEntry{SerialNumber: c.SerialNumber, RevocationTime: now})
 		}
 	}
-	der, err := x509.CreateRevocationList(rand.Reader, template, ca.Cert, ca.Key)
+	der, err := x509.CreateRevocationList(rand.Reader, template, ca.listSigner(), ca.Key)
 	if err != nil {
 		return nil, fmt.Errorf("cert: revoke: %w", err)
 	}
 	return x509.ParseRevocationList(der)
+}
+
+// listSigner is the authority's certificate the way crypto/x509 wants the signer
+// of a list: with the usage that one without any keyUsage has by RFC 5280, and
+// with a name of its key.
+func (ca *CA) listSigner() *x509.Certificate {
+	signer := *ca.Cert
+	if signer.KeyUsage == 0 {
+		signer.KeyUsage = x509.KeyUsageCRLSign
+	}
+	if keyID, err := subjectKeyID(ca.Cert.PublicKey); err == nil && len(signer.SubjectKeyId) == 0 {
+		signer.SubjectKeyId = keyID
+	}
+	return &signer
 }
 
 // subjectKeyID names a key: the first 160 bits of the SHA-256 of its bits (RFC

@@ -162,5 +162,5 @@ func decodeBlocks(data []byte) ([]*pem.Block, error) {
 }
 
 func wrongBlock(got, want string) error {
-	return fmt.Errorf("cert: a %s where a %s should be", clean(got, 40), want)
+	return fmt.Errorf("cert: %s instead of %s", clean(got, 40), want)
 }
