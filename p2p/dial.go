@@ -89,6 +89,7 @@ func (c *core) dial(ctx context.Context, n *node.Node) (*Lease, error) {
 		if lease := c.lease(d.peer); lease != nil {
 			return lease, nil
 		}
+		<-d.peer.Done() // it came and went
 		return nil, d.peer.Err()
 	}
 }
@@ -206,10 +207,14 @@ func (c *core) await(ctx context.Context, id node.ID, why error) (*Peer, error) 
 	defer cancel()
 	for {
 		c.mu.Lock()
-		o, changed := c.conns[id], c.changed
+		changed := c.changed
+		var peer *Peer
+		if o := c.conns[id]; o != nil && !o.dead() {
+			peer = o.peer
+		}
 		c.mu.Unlock()
-		if o != nil && o.peer != nil && !o.dead() {
-			return o.peer, nil
+		if peer != nil {
+			return peer, nil
 		}
 		select {
 		case <-changed:
