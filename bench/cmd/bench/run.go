@@ -1,0 +1,138 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"kith/bench/load"
+	"kith/bench/report"
+	"kith/bench/systems"
+	"kith/bench/weight"
+)
+
+// twoProcesses are the systems that are measured with a server in a process of
+// its own as well.
+var twoProcesses = map[string]bool{"kith": true, "grpc": true}
+
+// runners makes what measures each system. Files go to tmp.
+func (s *settings) runners(ctx context.Context, tmp string) ([]load.Runner, error) {
+	id, err := load.NewIdentity(tmp)
+	if err != nil {
+		return nil, err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	var all []load.Runner
+	for _, sys := range systems.All() {
+		here := load.Here{System: sys, Identity: id}
+		if twoProcesses[sys.Name()] {
+			here.Far = func() *exec.Cmd { return exec.Command(exe, "-serve", sys.Name(), "-dir", tmp) }
+		}
+		all = append(all, here)
+	}
+	if !s.wants("libp2p") {
+		return all, nil
+	}
+	child, err := libp2p(ctx, tmp)
+	if err != nil {
+		return nil, err
+	}
+	return append(all, child), nil
+}
+
+// wants tells whether any case of the system is to run.
+func (s *settings) wants(system string) bool {
+	for _, c := range load.Cases() {
+		if !c.TwoProcesses && (s.only == nil || s.only.MatchString(c.Name()+" "+system)) {
+			return true
+		}
+	}
+	return false
+}
+
+// libp2p requires another quic-go than Kith, so it is a module and a process of
+// its own.
+func libp2p(ctx context.Context, tmp string) (load.Runner, error) {
+	file := filepath.Join(tmp, "libp2p")
+	out, err := exec.CommandContext(ctx, "go", "build", "-C", "libp2p", "-o", file, ".").CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("build libp2p (run bench in its directory): %w: %s", err, out)
+	}
+	return load.StartChild("libp2p", exec.Command(file))
+}
+
+// weigh builds what -only picks of the programs.
+func (s *settings) weigh(ctx context.Context) []report.Result {
+	var all []report.Result
+	for _, p := range weight.Programs() {
+		if ctx.Err() != nil || s.only != nil && !s.only.MatchString(weight.Case+" "+p.Name) {
+			continue
+		}
+		values, err := weight.Weigh(ctx, ".", p)
+		if errors.Is(err, load.ErrUnsupported) {
+			continue
+		}
+		r := report.Result{System: p.Name, Case: weight.Case, Values: values}
+		if err != nil {
+			r.Err = err.Error()
+			fmt.Fprintln(os.Stderr, r.Err)
+		} else {
+			fmt.Fprintf(os.Stderr, "weight %s: %.1f MB, %.0f packages\n", p.Name, values[weight.MB], values[weight.Packages])
+		}
+		all = append(all, r)
+	}
+	return all
+}
+
+// show prints the report, writes the page, and fails if -check says so. What
+// -only leaves out is not missed.
+func (s *settings) show(r *report.Report) error {
+	targets := report.Targets()
+	findings := r.Check(targets)
+	if s.json {
+		if err := r.JSON(os.Stdout, targets); err != nil {
+			return err
+		}
+	} else {
+		for _, t := range append(r.Tables(), report.CheckTable(findings)) {
+			if err := t.Text(os.Stdout); err != nil {
+				return err
+			}
+		}
+	}
+	if s.write != "" {
+		if err := s.page(r, targets); err != nil {
+			return err
+		}
+	}
+	if wrong := r.Errors(); len(wrong) > 0 {
+		return fmt.Errorf("%d runs failed; the first: %s", len(wrong), wrong[0])
+	}
+	if !s.check {
+		return nil
+	}
+	missed := 0
+	for _, f := range findings {
+		if f.State == report.Missed || f.State == report.NotMeasured && s.only == nil {
+			missed++
+		}
+	}
+	if missed > 0 {
+		return fmt.Errorf("%d of %d targets missed or not measured", missed, len(findings))
+	}
+	return nil
+}
+
+func (s *settings) page(r *report.Report, targets []report.Target) error {
+	f, err := os.Create(s.write)
+	if err != nil {
+		return err
+	}
+	return errors.Join(r.Page(f, targets), f.Close())
+}

@@ -1,0 +1,3 @@
+module kith/bench/load
+
+go 1.26

@@ -1,0 +1,48 @@
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+)
+
+const caveat = `Wall rates on a shared machine swing by half between runs, so rates of different
+runs do not compare. CPU time, allocations and the ratios taken within one round do: every case of every system runs once a
+round, values are medians over rounds, and ratios are medians of the ratios within each round. Expect them to move by a fifth, for messages of 64 KiB
+and more by two fifths. Latencies come from as few requests as fit into the time. Unless a case starts with 2p, both ends (and the broker, where there is one) share a process, which
+flatters whatever gathers many messages into one write; 2p has the server in a process of its own, and adds the CPU time of both.`
+
+// Page writes the report as docs/BENCHMARKS.md.
+func (r *Report) Page(w io.Writer, targets []Target) error {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# Benchmarks\n\nThis page is written by the command that measured it, in `bench/`:\n\n    %s\n\n%s\n\n", r.Command, caveat)
+	for _, fact := range r.About {
+		fmt.Fprintf(&b, "- %s\n", fact)
+	}
+	fmt.Fprintln(&b)
+	for _, t := range append(r.Tables(), CheckTable(r.Check(targets))) {
+		if err := t.Markdown(&b); err != nil {
+			return err
+		}
+	}
+	if wrong := r.Errors(); len(wrong) > 0 {
+		fmt.Fprintf(&b, "## What failed\n\n")
+		for _, line := range wrong {
+			fmt.Fprintf(&b, "- %s\n", line)
+		}
+	}
+	_, err := w.Write(b.Bytes())
+	return err
+}
+
+// JSON writes everything: each result of each round, and the findings.
+func (r *Report) JSON(w io.Writer, targets []Target) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", " ")
+	return enc.Encode(struct {
+		Schema int `json:"schema"`
+		*Report
+		Targets []Finding `json:"targets"`
+	}{1, r, r.Check(targets)})
+}
