@@ -1,0 +1,242 @@
+package mtls
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"kith/cert"
+	"kith/node"
+	"kith/p2p"
+)
+
+// nextAddress is how long one address may be tried alone before the next is
+// tried beside it.
+const nextAddress = 250 * time.Millisecond
+
+// maxAddresses is how many addresses of one node are tried at most.
+const maxAddresses = 16
+
+// Dial connects to the first address of n that answers as n.ID, or with SeedName
+// if that is zero. Names are looked up each time. Each address is tried on TCP
+// and then, if TCP does not get through, on QUIC. An address at which we
+// ourselves answer is passed over.
+//
+// The peer may still refuse us: its words are then the error of Hello.
+func (t *Transport) Dial(ctx context.Context, n *node.Node) (p2p.Session, error) {
+	s, err := t.dial(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (t *Transport) dial(ctx context.Context, n *node.Node) (*session, error) {
+	cfg, err := t.config()
+	if err != nil {
+		return nil, err
+	}
+	if len(n.Hosts) == 0 {
+		return nil, fmt.Errorf("mtls: dial %s: %w", n, p2p.ErrNoAddress)
+	}
+	if n.ID == t.ID() {
+		return nil, fmt.Errorf("mtls: dial %s: %w", strings.Join(n.Hosts, ","), p2p.DiscSelf)
+	}
+	ctx, cancel := context.WithTimeout(ctx, cfg.dial)
+	defer cancel()
+	addrs, err := lookUp(ctx, n.Hosts)
+	if len(addrs) == 0 {
+		return nil, err
+	}
+	w := want{id: n.ID}
+	if n.ID.IsZero() {
+		w.name = cfg.seedName
+	}
+	s, dialErr := race(ctx, addrs, func(ctx context.Context, addr netip.AddrPort) (*session, error) {
+		return t.try(ctx, cfg, addr, w)
+	})
+	switch {
+	case s != nil:
+		return s, nil
+	case err != nil:
+		return nil, failures{dialErr, err}
+	}
+	return nil, dialErr
+}
+
+// lookUp turns "host:port" into addresses, in order. It returns what it found,
+// and what went wrong with the rest.
+func lookUp(ctx context.Context, hosts []string) ([]netip.AddrPort, error) {
+	var addrs []netip.AddrPort
+	var problems failures
+	for _, hostport := range hosts {
+		host, portText, err := net.SplitHostPort(hostport)
+		if err == nil {
+			var port uint64
+			if port, err = strconv.ParseUint(portText, 10, 16); err == nil {
+				var ips []netip.Addr
+				if ips, err = addresses(ctx, host); err == nil {
+					for _, ip := range ips {
+						addrs = append(addrs, netip.AddrPortFrom(ip.Unmap(), uint16(port)))
+					}
+					continue
+				}
+			}
+		}
+		problems = append(problems, fmt.Errorf("mtls: look up %s: %w", hostport, err))
+	}
+	if len(problems) == 0 {
+		return addrs[:min(len(addrs), maxAddresses)], nil
+	}
+	return addrs[:min(len(addrs), maxAddresses)], problems
+}
+
+func addresses(ctx context.Context, host string) ([]netip.Addr, error) {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{ip}, nil
+	}
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+}
+
+// race tries the addresses, each a moment after the one before or as soon as
+// that has failed. The first session wins, and the others are closed.
+func race(ctx context.Context, addrs []netip.AddrPort, try func(context.Context, netip.AddrPort) (*session, error)) (*session, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		s   *session
+		err error
+	}
+	results := make(chan result)
+	begun, running := 0, 0
+	begin := func() {
+		addr := addrs[begun]
+		begun++
+		running++
+		go func() { // ends before race does: every result is awaited
+			s, err := try(ctx, addr)
+			results <- result{s, err}
+		}()
+	}
+	begin()
+	timer := time.NewTimer(nextAddress)
+	defer timer.Stop()
+	var won *session
+	var problems failures
+	for running > 0 {
+		select {
+		case r := <-results:
+			running--
+			if r.s == nil {
+				problems = append(problems, r.err)
+			} else if won == nil {
+				won = r.s
+				cancel()
+				continue
+			} else {
+				r.s.fail(context.Canceled)
+				continue
+			}
+		case <-timer.C:
+		}
+		if won == nil && begun < len(addrs) {
+			begin()
+			timer.Reset(nextAddress)
+		}
+	}
+	if won != nil {
+		return won, nil
+	}
+	return nil, problems
+}
+
+// failures are what went wrong at each address.
+type failures []error
+
+func (f failures) Error() string {
+	texts := make([]string, len(f))
+	for i, err := range f {
+		texts[i] = err.Error()
+	}
+	return strings.Join(texts, "; ")
+}
+
+func (f failures) Unwrap() []error { return f }
+
+// try makes a session with whoever is at one address.
+func (t *Transport) try(ctx context.Context, cfg *config, addr netip.AddrPort, w want) (*session, error) {
+	s, through, err := t.tryTCP(ctx, cfg, addr, w)
+	if err == nil {
+		return s, nil
+	}
+	if !through && !cfg.noQUIC && ctx.Err() == nil {
+		var quicErr error
+		if s, quicErr = t.tryQUIC(ctx, cfg, addr, w); quicErr == nil {
+			return s, nil
+		}
+		err = fmt.Errorf("%w; on QUIC: %w", err, quicErr)
+	}
+	return nil, fmt.Errorf("mtls: dial %v: %w", addr, err)
+}
+
+// tryTCP tells besides whether TCP got through.
+func (t *Transport) tryTCP(ctx context.Context, cfg *config, addr netip.AddrPort, w want) (s *session, through bool, err error) {
+	dialer := net.Dialer{Timeout: cfg.tcpWait}
+	conn, err := dialer.DialContext(ctx, "tcp", addr.String())
+	if err != nil {
+		if op, ok := errors.AsType[*net.OpError](err); ok {
+			err = op.Err // the address is said already
+		}
+		return nil, false, err
+	}
+	s, err = t.greetTCP(ctx, cfg, conn, w)
+	if err != nil {
+		conn.Close()
+		return nil, true, err
+	}
+	return s, true, nil
+}
+
+// greetTCP is the handshake of the side that dialled. It leaves conn to its
+// caller if it fails.
+func (t *Transport) greetTCP(ctx context.Context, cfg *config, conn net.Conn, w want) (*session, error) {
+	c := newTCPCarrier(conn, true, clientTLS(cfg.credentials.Current(), w))
+	if err := within(ctx, cfg.handshake, conn, c.Handshake); err != nil {
+		return nil, explain(err)
+	}
+	return t.newTCPSession(cfg, c, true)
+}
+
+// newTCPSession makes a session of a connection whose handshake is done and
+// whose peer is believed.
+func (t *Transport) newTCPSession(cfg *config, c *tcpCarrier, dialled bool) (*session, error) {
+	state := c.ConnectionState()
+	chain := state.PeerCertificates
+	if state.NegotiatedProtocol != protocol {
+		return nil, fmt.Errorf("peer does not speak %s", protocol)
+	}
+	id, err := cert.ID(chain[0].PublicKey)
+	if err != nil {
+		return nil, err
+	}
+	s := newSession(cfg, c, dialled, chain, id, addrPort(c.LocalAddr()), addrPort(c.RemoteAddr()))
+	return s, nil
+}
+
+// addrPort is the address in the form we use; zero if it is not one of IP.
+func addrPort(a net.Addr) netip.AddrPort {
+	switch a := a.(type) {
+	case *net.TCPAddr:
+		ap := a.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	case *net.UDPAddr:
+		ap := a.AddrPort()
+		return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	}
+	return netip.AddrPort{}
+}

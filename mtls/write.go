@@ -1,0 +1,381 @@
+package mtls
+
+import (
+	"encoding/binary"
+	"runtime"
+	"sync"
+	"time"
+
+	"kith/p2p"
+)
+
+const (
+	// maxQueued is how many bytes may wait for the writer; then senders wait,
+	// and TryPost says false.
+	maxQueued = 256 << 10
+	// writeRound is how much the writer takes at a time.
+	writeRound = 64 << 10
+)
+
+// out is what waits to be written. The writer takes all of buf at once, adds
+// frames of long messages in turn and writes it in one go, while senders fill
+// another buffer.
+type out struct {
+	mu      sync.Mutex // guards what follows; never held while waiting
+	room    sync.Cond  // signalled when buf is taken, when credit comes and at the end
+	waiters int
+	buf     []byte // whole frames
+	spare   []byte // the other buffer, while it is not being written
+	ready   []*channel
+	credits []*channel // whose due is not 0
+	pong    []byte     // payload of a ping to answer: the last one is enough
+	ping    bool       // a ping is to be sent
+	ask     bool       // the peer is to be asked for datagrams
+	none    []byte     // why we do not dial them, to tell the peer
+	writing bool       // the writer is awake, or has been called
+	msgsOut uint64
+
+	opened    bool
+	err       error  // why the session has ended, or is closing
+	last      []byte // the disconnect frame while it is closing
+	closeDone sync.Once
+
+	wake chan struct{} // calls the writer
+
+	// The writer's own.
+	pieces []piece
+	turns  []turn
+	round  []byte // being filled
+	turn   *turn  // whose fill is called
+	put    func(code uint64, head, body []byte) bool
+}
+
+// sending is what waits on one channel.
+type sending struct {
+	credit  int         // bytes that may be sent
+	due     int         // bytes to give back to the peer
+	queued  []*outgoing // long messages, and what is behind them; bounded by those who wait in WriteMsg
+	filling bool        // fill is to be called
+	inReady bool
+}
+
+// An outgoing is a message whose sender waits until it is taken.
+type outgoing struct {
+	code  uint16
+	data  []byte
+	sent  int
+	taken chan error // gets one value
+	busy  bool       // the writer is copying some of it
+}
+
+// A piece is the part of an outgoing that goes in this round.
+type piece struct {
+	o        *outgoing
+	channel  uint8
+	from, to int
+}
+
+// A turn is the part of this round that a direct channel may fill.
+type turn struct {
+	c      *channel
+	room   int
+	credit int // taken from the channel; what is left goes back
+	msgs   uint64
+	again  bool // put has said false
+}
+
+func (o *out) init() {
+	o.room.L = &o.mu
+	o.wake = make(chan struct{}, 1)
+}
+
+// kickLocked wakes the writer if it sleeps.
+func (o *out) kickLocked() {
+	if o.writing || !o.opened {
+		return
+	}
+	o.writing = true
+	o.wake <- struct{}{} // never waits: only who sets writing sends
+}
+
+// waitLocked waits for room, or the end.
+func (o *out) waitLocked() {
+	o.waiters++
+	o.room.Wait()
+	o.waiters--
+}
+
+func (o *out) wakeWaitersLocked() {
+	if o.waiters > 0 {
+		o.room.Broadcast()
+	}
+}
+
+// readyLocked puts a channel in the list of those that have something for the
+// writer and may send it.
+func (o *out) readyLocked(c *channel) {
+	if !c.inReady && c.mayGo() {
+		c.inReady = true
+		o.ready = append(o.ready, c)
+	}
+}
+
+// mayGo tells whether the writer could take something of the channel now. It
+// waits for credit for a whole chunk, lest the chunks become tiny.
+func (c *channel) mayGo() bool {
+	if c.filling {
+		return c.credit >= maxFrame+overhead
+	}
+	return len(c.queued) > 0 && c.credit >= min(len(c.queued[0].data)-c.queued[0].sent, maxFrame)+overhead
+}
+
+// addCredit is called for a credit frame of the peer.
+func (s *session) addCredit(c *channel, n uint32) {
+	s.mu.Lock()
+	if n == unlimited {
+		c.credit = 1 << 60
+	} else {
+		c.credit = min(c.credit+int(n), 1<<60)
+	}
+	s.readyLocked(c)
+	if c.inReady {
+		s.kickLocked()
+	}
+	s.wakeWaitersLocked()
+	s.mu.Unlock()
+}
+
+func (s *session) writeLoop() {
+	defer s.left()
+	for range s.wake {
+		for more := true; more; {
+			// Let others queue what they have: the first of many senders wakes us,
+			// and we would write its message alone.
+			runtime.Gosched()
+			var err error
+			if more, err = s.writeOnce(); err != nil {
+				s.fail(s.broken(err))
+				return
+			}
+			if s.finished() {
+				return
+			}
+		}
+	}
+}
+
+// finished tells whether the session has ended; if it is closing, our last words
+// have been written.
+func (s *session) finished() bool {
+	s.mu.Lock()
+	err, last, queued := s.err, s.last, len(s.buf)
+	s.mu.Unlock()
+	if err == nil || (last != nil && queued > 0) {
+		return false
+	}
+	if last != nil && s.conn.together(last) == nil {
+		s.conn.CloseWrite() // the reader closes the rest when the peer has
+	}
+	return true
+}
+
+// writeOnce writes one round; false if nothing is left and the writer may sleep.
+func (s *session) writeOnce() (more bool, err error) {
+	s.takeRound()
+	s.copyPieces()
+	s.callFills()
+	b := s.round
+	if len(b) > 0 {
+		err = s.conn.together(b)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.round = nil
+	if s.spare == nil && cap(b) <= 2*maxQueued {
+		s.spare = b[:0]
+	}
+	s.endPiecesLocked()
+	s.endTurnsLocked()
+	s.wakeWaitersLocked()
+	more = len(s.buf) > 0 || len(s.ready) > 0 || s.controlDueLocked() || s.err != nil
+	if !more {
+		s.writing = false
+	}
+	return more, err
+}
+
+// takeRound takes the buffer and decides what goes with it.
+func (s *session) takeRound() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	b := s.buf
+	s.buf, s.spare = s.spare[:0], nil
+	b = s.appendControlLocked(b)
+	s.pieces, s.turns = s.pieces[:0], s.turns[:0]
+	// However many small messages there are, long ones move on.
+	for room := max(writeRound-len(b), maxFrame); room > 0 && len(s.ready) > 0; {
+		share := max(room/len(s.ready), maxFrame)
+		c := s.ready[0]
+		s.ready = remove(s.ready)
+		c.inReady = false
+		if !c.mayGo() {
+			continue
+		}
+		if c.filling {
+			c.filling = false
+			t := turn{c: c, room: share, credit: c.credit}
+			c.credit -= t.credit
+			s.turns = append(s.turns, t)
+			room -= share
+			continue
+		}
+		room -= s.takePieceLocked(c)
+		s.readyLocked(c)
+	}
+	s.round = b
+	s.wakeWaitersLocked()
+}
+
+// takePieceLocked takes one frame of the channel's first outgoing.
+func (s *session) takePieceLocked(c *channel) int {
+	o := c.queued[0]
+	n := min(len(o.data)-o.sent, maxPayload)
+	if len(o.data) > maxPayload && o.sent == 0 {
+		n = maxPayload - 4
+	}
+	if o.sent == 0 {
+		c.credit -= overhead
+		s.msgsOut++
+	}
+	c.credit -= n
+	s.pieces = append(s.pieces, piece{o, c.index, o.sent, o.sent + n})
+	o.busy = true
+	if o.sent += n; o.sent == len(o.data) {
+		c.queued = remove(c.queued)
+	}
+	return n + headerSize
+}
+
+// copyPieces appends the pieces, and lets go of the messages that are done.
+func (s *session) copyPieces() {
+	for _, p := range s.pieces {
+		n, total := p.to-p.from, len(p.o.data)
+		switch {
+		case p.from > 0:
+			s.round = header{kindMore, p.channel, 0, n}.append(s.round)
+		case n == total:
+			s.round = header{kindMessage, p.channel, p.o.code, n}.append(s.round)
+		default:
+			s.round = header{kindFirst, p.channel, p.o.code, n + 4}.append(s.round)
+			s.round = binary.BigEndian.AppendUint32(s.round, uint32(total))
+		}
+		s.round = append(s.round, p.o.data[p.from:p.to]...)
+		if p.to == total {
+			p.o.taken <- nil
+		}
+	}
+}
+
+// endPiecesLocked tells those whose message can go no further that the session
+// has ended: they could not be told while their bytes were being copied.
+func (s *session) endPiecesLocked() {
+	for _, p := range s.pieces {
+		if p.o.busy && p.o.sent < len(p.o.data) && s.err != nil {
+			p.o.taken <- s.err
+		}
+		p.o.busy = false
+	}
+	clear(s.pieces)
+}
+
+// callFills lets the direct channels whose turn it is fill their share.
+func (s *session) callFills() {
+	for i := range s.turns {
+		s.turn = &s.turns[i]
+		s.turn.c.direct.Load().fill(s.put)
+	}
+	s.turn = nil
+}
+
+// putDirect is the put that fill is given.
+func (s *session) putDirect(code uint64, head, body []byte) bool {
+	t, n := s.turn, len(head)+len(body)
+	if code >= t.c.length || n > maxPayload {
+		panic("mtls: put of a message that Post would refuse")
+	}
+	if t.again || n+headerSize > t.room || n+overhead > t.credit {
+		t.again = true
+		return false
+	}
+	t.room -= n + headerSize
+	t.credit -= n + overhead
+	t.msgs++
+	b := header{kindMessage, t.c.index, uint16(code), n}.append(s.round)
+	b = append(b, head...)
+	s.round = append(b, body...)
+	return true
+}
+
+func (s *session) endTurnsLocked() {
+	for i := range s.turns {
+		t := &s.turns[i]
+		s.msgsOut += t.msgs
+		t.c.credit += t.credit
+		if t.again {
+			t.c.filling = true
+		}
+		if t.c.filling && s.err == nil {
+			s.readyLocked(t.c)
+		}
+		*t = turn{}
+	}
+}
+
+func (s *session) controlDueLocked() bool {
+	return s.ping || s.pong != nil || len(s.credits) > 0 || s.ask || s.none != nil
+}
+
+// appendControlLocked writes what the session itself has to say. However often
+// there was reason to say it, it is said once.
+func (s *session) appendControlLocked(b []byte) []byte {
+	if s.pong != nil {
+		b = appendFrame(b, kindPong, s.pong)
+		s.pong = nil
+	}
+	if s.ping {
+		b = appendFrame(b, kindPing, binary.BigEndian.AppendUint64(nil, s.rate.sent(time.Since(s.began))))
+		s.ping = false
+	}
+	for _, c := range s.credits {
+		b = header{kind: kindCredit, channel: c.index, length: 4}.append(b)
+		b = binary.BigEndian.AppendUint32(b, uint32(c.due))
+		c.due = 0
+	}
+	s.credits = s.credits[:0]
+	if s.ask {
+		b = appendFrame(b, kindAsk)
+		s.ask = false
+	}
+	if s.none != nil {
+		b = appendFrame(b, kindNone, s.none)
+		s.none = nil
+	}
+	return b
+}
+
+// dropQueuedLocked fails all who wait in WriteMsg. Those whose message is being
+// copied are told by the writer.
+func (s *session) dropQueuedLocked() {
+	for _, c := range s.channels {
+		for _, o := range c.queued {
+			if !o.busy {
+				o.taken <- s.err
+			}
+		}
+		c.queued, c.filling, c.inReady = nil, false, false
+	}
+	clear(s.ready)
+	s.ready = s.ready[:0]
+}
+
+var _ p2p.Direct = (*channel)(nil)
