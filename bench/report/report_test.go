@@ -73,6 +73,8 @@ func TestCheck(t *testing.T) {
 		{Target{Of: Term{"kith", name, load.CPU}, Most: 2.9}, Missed},
 		{against(name, load.Rate, "kith", "nats").least(1), NotMeasured},
 		{Target{Of: Term{"kith", name, load.Allocs}, Most: 2}, NotMeasured},
+		{Target{Of: Term{"kith", name, load.Allocs}, Most: 2, Later: true}, Later},
+		{Target{Of: Term{"kith", name, load.CPU}, Most: 2.9, Later: true}, Missed},
 	} {
 		if got := r.Check([]Target{test.target})[0]; got.State != test.want {
 			t.Errorf("Check(%v) = %s at %v, want %s", test.target, got.State, got.Value, test.want)
@@ -183,7 +185,7 @@ func TestPage(t *testing.T) {
 		"| case | kith | grpc |\n|---|---|---|\n| echo/64B/64 | 3.00 (300) | 20.0 (50.0) |\n",
 		"| case | kith |\n|---|---|\n| echo/64B/64 | 0.10, x8.00 |\n",
 		"| echo/64B/64 kith cpu_us / grpc <= 0.1 | 0.1 | ok |\n",
-		"| weight kith/p2p mb <= 5 | - | not measured |\n",
+		"| weight cmd/kith mb <= 30 | - | not measured |\n",
 		"- echo/64B/64 kith: it | hangs\n",
 	} {
 		if !strings.Contains(b.String(), want) {

@@ -124,9 +124,7 @@ func (r *Report) weightTable() Table {
 	}
 	for _, s := range r.systems(weightCase) {
 		x := Term{System: s, Case: weight.Case}
-		packages := strings.TrimSuffix(r.value(x, weight.Packages), ".00")
-		modules := strings.TrimSuffix(r.value(x, weight.Modules), ".00")
-		t.Rows = append(t.Rows, []string{s, r.value(x, weight.MB), packages, modules})
+		t.Rows = append(t.Rows, []string{s, r.value(x, weight.MB), r.number(x, weight.Packages), r.number(x, weight.Modules)})
 	}
 	return t
 }
@@ -153,6 +151,16 @@ func (r *Report) value(t Term, m load.Metric) string {
 	return short(v)
 }
 
+// number is the value of what can be counted.
+func (r *Report) number(t Term, m load.Metric) string {
+	t.Metric = m
+	v, ok := r.Median(t)
+	if !ok {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f", v)
+}
+
 func (r *Report) pair(t Term, a, b load.Metric) string {
 	return r.value(t, a) + " / " + r.value(t, b)
 }
@@ -170,7 +178,7 @@ func CheckTable(findings []Finding) Table {
 	t := Table{Title: "Targets", Head: []string{"target", "measured", ""}}
 	for _, f := range findings {
 		value := "-"
-		if f.State != NotMeasured {
+		if f.State == OK || f.State == Missed {
 			value = fmt.Sprintf("%.3g", f.Value)
 		}
 		t.Rows = append(t.Rows, []string{f.String(), value, f.State})

@@ -15,6 +15,9 @@ type Target struct {
 	// Most and Least are the bounds. Zero means none.
 	Most  float64 `json:"most,omitempty"`
 	Least float64 `json:"least,omitempty"`
+	// Later tells that what it is about is not there yet: not to be measured is
+	// no failure.
+	Later bool `json:"later,omitempty"`
 }
 
 // String says the target in a line: "echo/64B/64 kith cpu_us / grpc <= 0.1".
@@ -39,7 +42,7 @@ func (t Target) String() string {
 type Finding struct {
 	Target
 	Value float64 `json:"value"`
-	// State is "ok", "missed" or "not measured".
+	// State is "ok", "missed", "not measured", or "later" if that was expected.
 	State string `json:"state"`
 }
 
@@ -48,6 +51,7 @@ const (
 	OK          = "ok"
 	Missed      = "missed"
 	NotMeasured = "not measured"
+	Later       = "later"
 )
 
 // Check holds the report against the targets.
@@ -62,6 +66,8 @@ func (r *Report) Check(targets []Target) []Finding {
 			f.Value, found = r.Ratio(t.Of, t.Per)
 		}
 		switch {
+		case !found && t.Later:
+			f.State = Later
 		case !found:
 			f.State = NotMeasured
 		case t.Most != 0 && f.Value > t.Most, t.Least != 0 && f.Value < t.Least:

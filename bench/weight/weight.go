@@ -46,7 +46,7 @@ func Programs() []Program {
 		{"grpc", ".", "./weight/programs/grpc"},
 		{"nats.go", ".", "./weight/programs/nats"},
 		{"libp2p", "libp2p", "./weight"},
-		{"kith/p2p", ".", "./weight/programs/p2p"},
+		{"kith/p2p, no transport", ".", "./weight/programs/p2p"},
 		{"kith/cluster", ".", "./weight/programs/cluster"},
 		{"cmd/kith", "..", "./cmd/kith"},
 	}
