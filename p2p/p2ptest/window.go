@@ -70,7 +70,9 @@ func (w *window) give(n int) (wanted bool) {
 func (w *window) end(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.err = err
+	if w.err == nil {
+		w.err = err
+	}
 	w.room.Broadcast()
 }
 
