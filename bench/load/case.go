@@ -69,11 +69,9 @@ type Span struct {
 	Time time.Duration `json:"time"`
 }
 
-// of stretches a span for a case: where much is under way at once, few requests
-// end in the time that is enough for others, and few small requests get through
-// beside bulk.
+// of stretches a span for a case: few small requests get through beside bulk.
 func (s Span) of(c Case) Span {
-	if c.Size*c.Callers >= 16<<20 || c.Kind == Mixed {
+	if c.Kind == Mixed {
 		return Span{3 * s.Warm, 3 * s.Time}
 	}
 	return s

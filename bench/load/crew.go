@@ -50,16 +50,26 @@ func (c *crew) sleep(d time.Duration) error {
 	}
 }
 
-// measure lets the phase be measuring for a while and tells how long that was
-// by the wall clock, and what was spent. The crew goes on working.
-func (c *crew) measure(d time.Duration, srv Server) (time.Duration, Usage, error) {
+// patient sleeps at least d, and on until enough says so, but for no more than
+// ten seconds longer.
+func (c *crew) patient(d time.Duration, enough func() bool) error {
+	err := c.sleep(d)
+	for end := time.Now().Add(10 * time.Second); err == nil && !enough() && time.Now().Before(end); {
+		err = c.sleep(2 * time.Millisecond)
+	}
+	return err
+}
+
+// measure lets the phase be measuring while wait lasts and tells how long that
+// was by the wall clock, and what was spent. The crew goes on working.
+func (c *crew) measure(srv Server, wait func() error) (time.Duration, Usage, error) {
 	before, err := bothEnds(srv)
 	if err != nil {
 		return 0, Usage{}, err
 	}
 	begin := time.Now()
 	c.phase.Store(measuring)
-	err = c.sleep(d)
+	err = wait()
 	c.phase.CompareAndSwap(measuring, warming)
 	wall := time.Since(begin)
 	if err != nil {

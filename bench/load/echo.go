@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 )
 
@@ -15,6 +16,7 @@ type caller struct {
 	payload []byte
 	count   uint32
 	hist    Histogram
+	done    atomic.Int64 // requests in any phase
 }
 
 func newCaller(number, size int) *caller {
@@ -44,6 +46,7 @@ func (c *caller) loop(crew *crew, client Client) error {
 		if err := c.once(crew.ctx, client, phase == warming); err != nil {
 			return err
 		}
+		c.done.Add(1)
 		end := time.Now()
 		if crew.phase.Load() == measuring {
 			c.hist.Add(end.Sub(begin))
@@ -69,6 +72,10 @@ func (c *caller) once(ctx context.Context, client Client, whole bool) error {
 	return nil
 }
 
+// A large payload times many callers come back in waves, one every second or
+// so: a span has to hold several for its average to mean something.
+const waves = 6
+
 // echo measures requests of c.Callers at once.
 func echo(ctx context.Context, c Case, span Span, srv Server, client Client) (Values, error) {
 	crew := newCrew(ctx)
@@ -76,11 +83,21 @@ func echo(ctx context.Context, c Case, span Span, srv Server, client Client) (Va
 	for i := range callers {
 		callers[i] = newCaller(i, c.Size)
 	}
+	done := func() (n int64) {
+		for _, one := range callers {
+			n += one.done.Load()
+		}
+		return n
+	}
 	crew.start(len(callers), func(i int) error { return callers[i].loop(crew, client) })
-	if err := crew.sleep(span.Warm); err != nil {
+	wave := int64(len(callers))
+	if err := crew.patient(span.Warm, func() bool { return done() >= wave }); err != nil {
 		return nil, crew.quit(err)
 	}
-	wall, used, err := crew.measure(span.Time, srv)
+	first := done()
+	wall, used, err := crew.measure(srv, func() error {
+		return crew.patient(span.Time, func() bool { return done()-first >= waves*wave })
+	})
 	if err != nil {
 		return nil, crew.quit(err)
 	}
@@ -92,7 +109,7 @@ func echo(ctx context.Context, c Case, span Span, srv Server, client Client) (Va
 		all.Merge(&one.hist)
 	}
 	if all.Count() == 0 {
-		return nil, fmt.Errorf("load: no request ended within %v", span.Time)
+		return nil, fmt.Errorf("load: no request ended within %v", wall)
 	}
 	return cost(all.Count(), wall, used).with(Values{
 		P50: micros(all.Quantile(0.50)),

@@ -19,7 +19,7 @@ func mixed(ctx context.Context, c Case, span Span, srv Server, client Client) (V
 	if err := idle.sleep(span.Warm); err != nil {
 		return nil, idle.quit(err)
 	}
-	if _, _, err := idle.measure(span.Time, srv); err != nil {
+	if _, _, err := idle.measure(srv, func() error { return idle.sleep(span.Time) }); err != nil {
 		return nil, idle.quit(err)
 	}
 	if err := idle.stop(); err != nil {
@@ -35,7 +35,7 @@ func mixed(ctx context.Context, c Case, span Span, srv Server, client Client) (V
 	if err := crew.sleep(span.Warm); err != nil {
 		return nil, crew.quit(err)
 	}
-	wall, used, err := crew.measure(span.Time, srv)
+	wall, used, err := crew.measure(srv, func() error { return crew.sleep(span.Time) })
 	if err != nil {
 		return nil, crew.quit(err)
 	}

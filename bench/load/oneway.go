@@ -53,7 +53,7 @@ func delivered(crew *crew, span Span, srv Server) (Values, error) {
 		return nil, crew.quit(err)
 	}
 	first := srv.Delivered()
-	wall, used, err := crew.measure(span.Time, srv)
+	wall, used, err := crew.measure(srv, func() error { return crew.sleep(span.Time) })
 	if err != nil {
 		return nil, crew.quit(err)
 	}

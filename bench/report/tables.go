@@ -26,13 +26,14 @@ func (r *Report) Tables() []Table {
 		}
 		return r.ratio(Term{t.System, t.Case, m}, Term{them, t.Case, m})
 	}
+	times := func(them string, t Term) string { return "x" + to(them, t, load.Rate) }
 	all := []Table{
 		r.grid("Requests: CPU µs of both ends (requests/s)", "", requestCase, r.costAndRate),
 		r.grid("Requests against gRPC: CPU, requests/s", "less CPU and more requests are better", requestCase, func(t Term) string {
-			return to(grpc, t, load.CPU) + ", x" + to(grpc, t, load.Rate)
+			return to(grpc, t, load.CPU) + ", " + times(grpc, t)
 		}),
 		r.grid("Requests against NATS: CPU, requests/s", "", requestCase, func(t Term) string {
-			return to(nats, t, load.CPU) + ", x" + to(nats, t, load.Rate)
+			return to(nats, t, load.CPU) + ", " + times(nats, t)
 		}),
 		r.grid("Requests: latency, p50 / p99 µs", "", requestCase, func(t Term) string {
 			return r.pair(t, load.P50, load.P99)
@@ -44,9 +45,8 @@ func (r *Report) Tables() []Table {
 		r.grid("One way: messages/s with a handler call each (CPU µs)", "", oneWayCase, func(t Term) string {
 			return r.value(t, load.Rate) + " (" + r.value(t, load.CPU) + ")"
 		}),
-		r.grid("One way against gRPC and NATS: messages/s", "", oneWayCase, func(t Term) string {
-			return "x" + to(grpc, t, load.Rate) + ", x" + to(nats, t, load.Rate)
-		}),
+		r.grid("One way against gRPC: messages/s", "", oneWayCase, func(t Term) string { return times(grpc, t) }),
+		r.grid("One way against NATS: messages/s", "", oneWayCase, func(t Term) string { return times(nats, t) }),
 		r.grid("Datagrams delivered a second (loss)", "blast: as fast as the sender can; flight N: at most N under way", datagramCase, r.rateAndLoss),
 		r.weightTable(),
 	}
