@@ -55,6 +55,7 @@ func TestDirectDelivery(t *testing.T) {
 			t.Errorf("Post(too much) = %v, want ErrTooLarge", err)
 		}
 		time.Sleep(2 * ms)
+		synctest.Wait()
 		if want := []uint64{1, 2, 3}; !slices.Equal(got, want) {
 			t.Errorf("delivered %v, want %v", got, want)
 		}
@@ -102,8 +103,10 @@ func TestFillIsCalledAgainWhenThereIsRoom(t *testing.T) {
 				t.Fatalf("message %d = %x, %v", i, brief(m.Payload), err)
 			}
 		}
+		synctest.Wait()
 		f.last++ // nobody reads it: fill is not called without a Wake
 		time.Sleep(10 * ms)
+		synctest.Wait()
 		if f.next != 2000 {
 			t.Error("fill was called without a Wake")
 		}
@@ -124,7 +127,13 @@ func (g *gramLog) on(b []byte) {
 	g.got = append(g.got, int(binary.BigEndian.Uint32(b)))
 }
 
-// open opens datagrams from a to b on channel 0.
+func (g *gramLog) seen() []int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return slices.Clone(g.got)
+}
+
+// openDatagrams opens datagrams from a to b on channel 0.
 func openDatagrams(t *testing.T, a, b end) (p2p.Datagrams, *gramLog) {
 	t.Helper()
 	log := new(gramLog)
@@ -148,7 +157,6 @@ func sendDatagrams(t *testing.T, d p2p.Datagrams, n int, gap time.Duration) {
 }
 
 func TestDatagrams(t *testing.T) {
-	inOrder := func(got []int) bool { return slices.IsSorted(got) }
 	for _, tt := range []struct {
 		name     string
 		net      *Network
@@ -168,14 +176,15 @@ func TestDatagrams(t *testing.T) {
 				a, b := connect(t, net, "a", "b", 1)
 				d, log := openDatagrams(t, a, b)
 				sendDatagrams(t, d, 1000, 500*time.Microsecond)
-				if n := len(log.got); n < tt.min || n > tt.max {
+				got := log.seen()
+				if n := len(got); n < tt.min || n > tt.max {
 					t.Errorf("%d of 1000 came, want %d to %d", n, tt.min, tt.max)
 				}
-				if inOrder(log.got) != tt.sorted {
-					t.Errorf("in order: %t, want %t", inOrder(log.got), tt.sorted)
+				if slices.IsSorted(got) != tt.sorted {
+					t.Errorf("in order: %t, want %t", slices.IsSorted(got), tt.sorted)
 				}
-				if s := b.Stats(); s.DatagramsIn != uint64(len(log.got)) || s.DatagramCarrier != "memory" {
-					t.Errorf("Stats() = %+v, want %d datagrams in", s, len(log.got))
+				if s := b.Stats(); s.DatagramsIn != uint64(len(got)) || s.DatagramCarrier != "memory" {
+					t.Errorf("Stats() = %+v, want %d datagrams in", s, len(got))
 				}
 			})
 		})
@@ -192,8 +201,8 @@ func TestTooManyDatagramsDropTheOldest(t *testing.T) {
 			d.SendDatagram(binary.BigEndian.AppendUint32(nil, uint32(i)), nil)
 		}
 		time.Sleep(2 * ms)
-		if len(log.got) != maxArrived || log.got[0] != 1000-maxArrived {
-			t.Errorf("of 1000 at once came %d, the first was %d", len(log.got), log.got[0])
+		if got := log.seen(); len(got) != maxArrived || got[0] != 1000-maxArrived {
+			t.Errorf("of 1000 at once came %v, want the last %d", got, maxArrived)
 		}
 		if n := b.Stats().DatagramsDropped; n != 1000-maxArrived {
 			t.Errorf("DatagramsDropped = %d, want %d", n, 1000-maxArrived)
@@ -248,6 +257,56 @@ func TestDatagramsHaveNoWay(t *testing.T) {
 	})
 }
 
+func TestAFillThatPutsWhatMayNotBeSent(t *testing.T) {
+	for _, bad := range []struct {
+		code uint64
+		body int
+	}{{16, 0}, {0, maxPost + 1}} {
+		net := new(Network)
+		a, b := connect(t, net, "a", "b", 1)
+		d := a.rw[0].(p2p.Direct)
+		d.Attach(func([]p2p.Msg) {}, func(put func(uint64, []byte, []byte) bool) {
+			if put(bad.code, nil, make([]byte, bad.body)) {
+				t.Errorf("put(%+v) = true", bad)
+			}
+		})
+		d.Wake()
+		<-a.Done()
+		<-b.Done()
+		if !errors.Is(a.Err(), p2p.DiscProtocolError) || !errors.Is(b.Err(), p2p.DiscProtocolError) {
+			t.Errorf("after put(%+v) Err() = %v and %v", bad, a.Err(), b.Err())
+		}
+		net.Close()
+	}
+}
+
+func TestADatagramIsOnlyLent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := &Network{Delay: ms, Duplicate: 1}
+		defer net.Close()
+		a, b := connect(t, net, "a", "b", 1)
+		var kept [][]byte
+		b.rw[0].(p2p.Datagrams).OnDatagram(func(p []byte) {
+			if string(p) != "headbody" {
+				t.Errorf("a datagram is %q", p)
+			}
+			kept = append(kept, p)
+		})
+		d := a.rw[0].(p2p.Datagrams)
+		if err := d.OpenDatagrams(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		head := []byte("head")
+		d.SendDatagram(head, []byte("body"))
+		clear(head)
+		time.Sleep(2 * ms)
+		synctest.Wait()
+		if len(kept) != 2 || string(kept[0]) == "headbody" || string(kept[1]) == "headbody" {
+			t.Errorf("kept after OnDatagram: %q, want two that are spoilt", kept)
+		}
+	})
+}
+
 func TestDatagramsDoNotOutliveAPartition(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := &Network{Delay: 10 * ms}
@@ -260,8 +319,8 @@ func TestDatagramsDoNotOutliveAPartition(t *testing.T) {
 		net.Heal()
 		d.SendDatagram([]byte{0, 0, 0, 2}, nil)
 		time.Sleep(time.Second)
-		if !slices.Equal(log.got, []int{2}) {
-			t.Errorf("arrived %v, want [2]", log.got)
+		if got := log.seen(); !slices.Equal(got, []int{2}) {
+			t.Errorf("arrived %v, want [2]", got)
 		}
 	})
 }

@@ -14,7 +14,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // accept dials from a to b and gives both ends after the handshake.
-func accept(t *testing.T, a, b *Transport) (dialled, accepted p2p.Session) {
+func accept(t testing.TB, a, b *Transport) (dialled, accepted p2p.Session) {
 	t.Helper()
 	l, err := b.Listen(t.Context(), ":0")
 	if err != nil {
@@ -51,7 +51,7 @@ func hello(name string) p2p.Hello {
 func agree(p2p.Hello) error { return nil }
 
 // greet says hello on both ends.
-func greet(t *testing.T, a, b p2p.Session) {
+func greet(t testing.TB, a, b p2p.Session) {
 	t.Helper()
 	done := make(chan error, 1)
 	go func() {
@@ -79,7 +79,7 @@ type end struct {
 }
 
 // connect gives both ends of an open session with n channels.
-func connect(t *testing.T, net *Network, from, to string, n int) (a, b end) {
+func connect(t testing.TB, net *Network, from, to string, n int) (a, b end) {
 	t.Helper()
 	a.Session, b.Session = accept(t, net.Transport(from), net.Transport(to))
 	greet(t, a, b)
@@ -92,14 +92,14 @@ func connect(t *testing.T, net *Network, from, to string, n int) (a, b end) {
 	return a, b
 }
 
-func write(t *testing.T, w p2p.MsgWriter, code uint64, text string) {
+func write(t testing.TB, w p2p.MsgWriter, code uint64, text string) {
 	t.Helper()
 	if err := w.WriteMsg(p2p.Msg{Code: code, Payload: []byte(text)}); err != nil {
 		t.Errorf("WriteMsg(%d, %.20q) = %v", code, text, err)
 	}
 }
 
-func took(t *testing.T, began time.Time, want time.Duration) {
+func took(t testing.TB, began time.Time, want time.Duration) {
 	t.Helper()
 	if d := time.Since(began); d != want {
 		t.Errorf("it took %v, want %v", d, want)

@@ -80,6 +80,7 @@ type session struct {
 	channels []*channel
 	filling  bool        // the writer runs
 	silence  *time.Timer // runs while the line from the peer is down
+	cuts     int         // how often it was started
 	err      error
 }
 
@@ -186,19 +187,19 @@ func (s *session) listen() {
 	switch {
 	case s.err != nil:
 	case down && s.silence == nil:
-		var timer *time.Timer
-		timer = time.AfterFunc(keepalive, func() { s.silent(timer) })
-		s.silence = timer
+		s.cuts++
+		cut := s.cuts
+		s.silence = time.AfterFunc(keepalive, func() { s.silent(cut) })
 	case !down && s.silence != nil:
 		s.silence.Stop()
 		s.silence = nil
 	}
 }
 
-// silent ends the session, unless timer has been stopped just now.
-func (s *session) silent(timer *time.Timer) {
+// silent ends the session, unless this cut has been healed just now.
+func (s *session) silent(cut int) {
 	s.mu.Lock()
-	running := s.silence == timer
+	running := s.silence != nil && s.cuts == cut
 	s.mu.Unlock()
 	if running {
 		err := &p2p.DisconnectError{Reason: p2p.DiscReadTimeout, Text: fmt.Sprintf("nothing heard for %v", keepalive)}

@@ -212,6 +212,112 @@ func TestWhatCannotBeSent(t *testing.T) {
 	}
 }
 
+func TestWhatWasWrittenMayBeOverwritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := &Network{Delay: time.Millisecond}
+		defer net.Close()
+		a, b := connect(t, net, "a", "b", 1)
+		text := []byte("hello")
+		write := func(f func() error) {
+			if err := f(); err != nil {
+				t.Fatal(err)
+			}
+			text[0] = 'j'
+			m, err := b.rw[0].ReadMsg()
+			if err != nil || string(m.Payload) != "hello" || cap(m.Payload) != 5 {
+				t.Errorf("ReadMsg() = %q, %v", m.Payload, err)
+			}
+			text[0] = 'h'
+		}
+		write(func() error { return a.rw[0].WriteMsg(p2p.Msg{Payload: text}) })
+		write(func() error { return a.rw[0].(p2p.Direct).Post(0, text[:1], text[1:]) })
+	})
+}
+
+func TestBandwidth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := &Network{Delay: 10 * time.Millisecond}
+		net.Bandwidth = 1000 * (1000 + headerSize) // 1000 messages of 1000 bytes a second
+		defer net.Close()
+		a, b := connect(t, net, "a", "b", 1)
+		time.Sleep(time.Second)
+		began := time.Now()
+		for range 100 {
+			a.rw[0].WriteMsg(p2p.Msg{Payload: make([]byte, 1000)})
+		}
+		for range 100 {
+			b.rw[0].ReadMsg()
+		}
+		took(t, began, 110*time.Millisecond)
+	})
+}
+
+func TestSetDelay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := new(Network)
+		defer net.Close()
+		a, b := connect(t, net, "a", "b", 1)
+		net.SetDelay(5*time.Millisecond, 0)
+		net.SetDelay(30*time.Millisecond, 0, "a")
+		began := time.Now()
+		write(t, b.rw[0], 0, "x")
+		ExpectMsg(t, a.rw[0], 0, []byte("x"))
+		took(t, began, 30*time.Millisecond)
+		net.SetDelay(5*time.Millisecond, 0)
+		began = time.Now()
+		write(t, b.rw[0], 0, "x")
+		ExpectMsg(t, a.rw[0], 0, []byte("x"))
+		took(t, began, 5*time.Millisecond)
+	})
+}
+
+func TestAFullBacklogDoesNotAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := new(Network)
+		defer net.Close()
+		a, b := net.Transport("a"), net.Transport("b")
+		if _, err := b.Listen(t.Context(), "b:1"); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		failed := make(chan error)
+		dial := func() { _, err := a.Dial(ctx, b.Node(1)); failed <- err }
+		for range backlog {
+			go dial()
+		}
+		synctest.Wait()
+		if n := len(net.conns); n != backlog {
+			t.Errorf("%d connections wait, want %d", n, backlog)
+		}
+		go dial()
+		synctest.Wait()
+		if n := len(net.conns); n != backlog {
+			t.Errorf("%d connections wait after one more, want %d", n, backlog)
+		}
+		cancel()
+		for range backlog + 1 {
+			if err := <-failed; !errors.Is(err, context.Canceled) {
+				t.Errorf("Dial = %v, want Canceled", err)
+			}
+		}
+	})
+}
+
+func BenchmarkMessages(b *testing.B) {
+	net := new(Network)
+	defer net.Close()
+	x, y := connect(b, net, "a", "b", 1)
+	go func() {
+		for x.rw[0].WriteMsg(p2p.Msg{Payload: make([]byte, 64)}) == nil {
+		}
+	}()
+	for b.Loop() {
+		if _, err := y.rw[0].ReadMsg(); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func TestDialFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := &Network{Delay: 10 * time.Millisecond}
