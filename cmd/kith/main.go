@@ -29,6 +29,17 @@ type cli struct {
 	Node   string      `help:"The running node to talk to: its admin socket, or its name or id if several run here." placeholder:"PATH" env:"KITH_NODE"`
 	Output show.Format `short:"o" enum:"table,wide,json,yaml" default:"table" help:"How to write what was found: table, wide, json or yaml." placeholder:"FORMAT"`
 
+	Init    initCmd    `cmd:"" help:"Write a configuration, with keys and certificates."`
+	Status  statusCmd  `cmd:"" help:"Say how the node is."`
+	Members membersCmd `cmd:"" help:"List the members of the cluster."`
+	Events  eventsCmd  `cmd:"" help:"Show what happens, as it happens."`
+	Ports   portsCmd   `cmd:"" help:"List the services of the members."`
+	Ping    pingCmd    `cmd:"" help:"Measure the way to a member and back."`
+	Call    callCmd    `cmd:"" help:"Send a request to a port and print the reply."`
+	Send    sendCmd    `cmd:"" help:"Send a message to a port."`
+	Dgram   dgramCmd   `cmd:"" help:"Send a message that may be lost to a port."`
+	Serve   serveCmd   `cmd:"" help:"Serve a port with a command."`
+	Leave   leaveCmd   `cmd:"" help:"Leave the cluster and stop the node."`
 	Certs   certsCmd   `cmd:"" help:"Make, inspect, renew and revoke certificates."`
 	Config  configCmd  `cmd:"" help:"Check and explain configurations."`
 	Version versionCmd `cmd:"" help:"Tell which kith this is, and whose code is in it."`

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
+	"time"
 )
 
 // plural is "1 member" or "2 members".
@@ -27,4 +29,32 @@ func readInput(a *app, file string) ([]byte, error) {
 		return io.ReadAll(a.in)
 	}
 	return os.ReadFile(file)
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
+}
+
+// ago is a rough age.
+func ago(d time.Duration) string {
+	if d < time.Second {
+		return "now"
+	}
+	return span(d)
+}
+
+// span is a duration in its largest unit or two.
+func span(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh%dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return plural(int(d.Hours()/24), "day")
 }

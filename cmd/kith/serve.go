@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+
+	"kith/cmd/kith/internal/admin"
+	"kith/cmd/kith/internal/exit"
+	"kith/cmd/kith/internal/filter"
+	"kith/port"
+)
+
+type serveCmd struct {
+	Port    uint16   `arg:"" help:"Number of the port, 1 to 65535."`
+	Command []string `arg:"" help:"The program and its arguments, after --."`
+	Mode    string   `enum:"send,request,unreliable" default:"request" help:"What the port takes: send, request or unreliable." placeholder:"MODE"`
+	Name    string   `help:"What people call the port. As a rule the name of the program." placeholder:"NAME"`
+	Workers int      `help:"How many commands run at once. As a rule four for each processor." placeholder:"N"`
+}
+
+func (serveCmd) Help() string {
+	return "Runs the command for each message that comes to this port of the running node: the data is its standard input, what it prints is the reply. If it fails, the caller gets the last line of its standard error. The port is served until Ctrl-C. $KITH_FROM tells the command who sent the message.\n\nExample:\n\n    kith serve 8080 --name upper -- tr a-z A-Z\n    kith serve 8081 --mode send -- logger -t kith"
+}
+
+func (c *serveCmd) Validate() error {
+	switch {
+	case c.Port == 0:
+		return fmt.Errorf("port 0: a port is 1 to 65535")
+	case c.Workers < 0:
+		return fmt.Errorf("--workers must not be less than 0")
+	}
+	return nil
+}
+
+func (c *serveCmd) Run(a *app) error {
+	command := filter.Command{Args: c.Command}
+	if err := command.Check(); err != nil {
+		return exit.Errorf(exit.Usage, "kith serve --help", "serve: %w", err)
+	}
+	client, err := a.connect()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	var mode port.Mode
+	if err := mode.UnmarshalText([]byte(c.Mode)); err != nil {
+		return err
+	}
+	service := admin.Service{Port: c.Port, Name: c.Name, Mode: mode, Workers: c.Workers, Handler: command}
+	if service.Name == "" {
+		service.Name = c.Command[0]
+	}
+	if service.Workers == 0 {
+		service.Workers = filter.Workers()
+	}
+	service.Ready = func() {
+		a.Note("port %d %q mode=%s command=%q; Ctrl-C ends it", c.Port, service.Name, mode, c.Command)
+	}
+	err = client.Serve(a.ctx, service)
+	if a.ctx.Err() != nil {
+		return nil // that is how one ends it
+	}
+	return err
+}
