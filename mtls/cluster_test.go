@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -74,7 +73,7 @@ func (t *Transport) mustConfig(tb testing.TB) *config {
 // dialled.
 func pipe(tb testing.TB, a, b *Transport) (*session, *session) {
 	tb.Helper()
-	ca, cb := net.Pipe()
+	_, ca, cb := newWire()
 	return handshake(tb, a, b, ca, cb)
 }
 
@@ -175,38 +174,4 @@ func dialTo(t testing.TB, tr *Transport, n *node.Node) p2p.Session {
 		t.Fatal(err)
 	}
 	return s
-}
-
-// A cable joins two connections. Once it is pulled it carries nothing more, not
-// even the end of one of them, and says nothing about it.
-type cable struct {
-	pulled atomic.Bool
-	loops  sync.WaitGroup
-}
-
-// newCable returns the two ends.
-func newCable() (*cable, net.Conn, net.Conn) {
-	a, x := net.Pipe()
-	y, b := net.Pipe()
-	c := new(cable)
-	c.loops.Go(func() { c.carry(x, y) })
-	c.loops.Go(func() { c.carry(y, x) })
-	return c, a, b
-}
-
-func (c *cable) carry(from, to net.Conn) {
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buf)
-		if err == nil && !c.pulled.Load() {
-			_, err = to.Write(buf[:n])
-		}
-		if err != nil {
-			from.Close()
-			if !c.pulled.Load() {
-				to.Close()
-			}
-			return
-		}
-	}
 }

@@ -127,6 +127,9 @@ func (p *tcpPending) handshake(ctx context.Context) (*session, error) {
 	now := p.cfg.credentials.Current()
 	c := newTCPCarrier(p.conn, false, serverTLS(now))
 	if err := within(ctx, p.cfg.handshake, p.conn, c.Handshake); err != nil {
+		if ctx.Err() == nil {
+			c.linger() // crypto/tls has sent an alert
+		}
 		return nil, explain(err)
 	}
 	if err := judgeClient(now, c.ConnectionState().PeerCertificates); err != nil {
@@ -136,11 +139,20 @@ func (p *tcpPending) handshake(ctx context.Context) (*session, error) {
 	return p.t.newTCPSession(p.cfg, c, false)
 }
 
-// refuse tells the client why, then throws away what it has sent: closing with
-// unread bytes would make the system take our words back.
+// refuse tells the client why.
 func (c *tcpCarrier) refuse(why error) {
 	c.SetDeadline(time.Now().Add(farewellTime))
-	if _, err := c.Write(appendFrame(nil, kindRefused, []byte(clip(words(why))))); err == nil && c.CloseWrite() == nil {
+	if _, err := c.Write(appendFrame(nil, kindRefused, []byte(clip(words(why))))); err == nil {
+		c.Conn.CloseWrite()
+		c.linger()
+	}
+}
+
+// linger waits until the client has closed, and throws away what it has sent:
+// closing with unread bytes would make the system take our words back.
+func (c *tcpCarrier) linger() {
+	c.under.SetDeadline(time.Now().Add(farewellTime))
+	if half, ok := c.under.Conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		drain(c.under)
 	}
 }

@@ -1,6 +1,7 @@
 package mtls
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"errors"
@@ -83,57 +84,62 @@ func (s *session) Err() error {
 
 // Hello exchanges hellos. The side that was dialled judges first.
 func (s *session) Hello(ctx context.Context, ours p2p.Hello, decide func(theirs p2p.Hello) error) (p2p.Hello, error) {
-	theirs, err := s.greet(ctx, ours, decide)
+	var refusal error
+	theirs, err := s.greet(ctx, ours, func(h p2p.Hello) error {
+		refusal = decide(h)
+		return refusal
+	})
+	if refusal != nil {
+		s.Close(refusal)
+		return p2p.Hello{}, refusal
+	}
 	if err == nil {
 		return theirs, nil
 	}
-	if d, ok := errors.AsType[*p2p.DisconnectError](err); ok && d.Remote {
-		s.fail(err)
-	} else if code := p2p.DiscReason(0); ok || errors.As(err, &code) {
-		s.Close(err)
+	err = explain(err)
+	if d, ok := errors.AsType[*p2p.DisconnectError](err); ok && !d.Remote {
+		s.Close(d) // what they said makes no sense to us
 	} else {
 		s.fail(err)
 	}
 	<-s.done
-	return p2p.Hello{}, err
+	return p2p.Hello{}, fmt.Errorf("mtls: hello with %v: %w", s.peer, err)
 }
 
-func (s *session) greet(ctx context.Context, ours p2p.Hello, decide func(theirs p2p.Hello) error) (p2p.Hello, error) {
-	var refusal error // decide's, returned as it is
-	err := within(ctx, s.cfg.handshake, s.conn, func() error {
-		mine := &hello{Hello: ours, low: lowVersion, high: highVersion, maxMessage: uint32(s.cfg.maxMessage)}
-		mine.You = s.peer
+func (s *session) greet(ctx context.Context, ours p2p.Hello, decide func(theirs p2p.Hello) error) (theirs p2p.Hello, err error) {
+	mine := &hello{Hello: ours, low: lowVersion, high: highVersion, maxMessage: uint32(s.cfg.maxMessage)}
+	mine.You = s.peer
+	err = within(ctx, s.cfg.handshake, s.conn, func() error {
+		var sayErr error
 		if s.dialled {
-			if err := s.say(mine); err != nil {
-				return err
-			}
+			sayErr = s.say(mine)
 		}
-		theirs, err := s.hear()
-		if err != nil {
+		h, err := s.hear() // if they have hung up already, what they said is still to be read
+		switch {
+		case sayErr != nil && !wasTold(err):
+			return sayErr
+		case err != nil:
 			return err
 		}
-		if err := compatible(mine, theirs); err != nil {
+		if err := compatible(mine, h); err != nil {
 			return err
 		}
-		if s.theirMax = int(theirs.maxMessage); s.theirMax == 0 {
-			s.theirMax = defaultMaxMessage
+		s.theirMax = cmp.Or(int(h.maxMessage), defaultMaxMessage)
+		theirs = h.Hello
+		if err := decide(theirs); err != nil || s.dialled {
+			return err
 		}
-		ours = theirs.Hello
-		if refusal = decide(theirs.Hello); refusal != nil {
-			return refusal
-		}
-		if !s.dialled {
-			return s.say(mine)
-		}
-		return nil
+		return s.say(mine)
 	})
-	switch {
-	case refusal != nil:
-		return p2p.Hello{}, refusal
-	case err != nil:
-		return p2p.Hello{}, fmt.Errorf("mtls: hello with %v: %w", s.peer, err)
-	}
-	return ours, nil
+	return theirs, err
+}
+
+// wasTold tells whether an error is what the peer said.
+func wasTold(err error) bool {
+	err = explain(err)
+	d, ok := errors.AsType[*p2p.DisconnectError](err)
+	_, isAlert := errors.AsType[*alert](err)
+	return isAlert || (ok && d.Remote)
 }
 
 func (s *session) say(h *hello) error {

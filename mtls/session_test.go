@@ -204,7 +204,7 @@ func TestCloseWaitsASecondAtMost(t *testing.T) {
 func TestSilentPeerIsDeadAfterSevenSeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		cut, ca, cb := newCable()
+		cut, ca, cb := newWire()
 		a, b := handshake(t, w.transport("a"), w.transport("b"), ca, cb)
 		as, bs := openBoth(t, a, b, twoChannels)
 		time.Sleep(time.Minute)
@@ -231,7 +231,6 @@ func TestSilentPeerIsDeadAfterSevenSeconds(t *testing.T) {
 		}
 		wg.Wait()
 		closeBoth(a, b)
-		cut.loops.Wait()
 	})
 }
 

@@ -1,0 +1,94 @@
+package mtls
+
+import (
+	"fmt"
+	"testing"
+
+	"kith/p2p"
+)
+
+// BenchmarkDirect posts messages that the other side counts: no allocation for
+// each, whatever their size.
+func BenchmarkDirect(b *testing.B) {
+	for _, size := range []int{64, 1024, 16_000} {
+		b.Run(fmt.Sprintf("post/%d", size), func(b *testing.B) { benchmarkDirect(b, size-8, post) })
+		b.Run(fmt.Sprintf("fill/%d", size), func(b *testing.B) { benchmarkDirect(b, size-8, fill) })
+	}
+}
+
+func benchmarkDirect(b *testing.B, size int, send func(b *testing.B, c *directEnd, body []byte)) {
+	w := newWorld(b)
+	x, y := w.transport("x"), w.transport("y")
+	n, sessions := listen(b, y)
+	dialled := dialTo(b, x, n)
+	accepted := <-sessions
+	defer closeBoth(dialled, accepted)
+	xs, ys := openBoth(b, dialled, accepted, twoChannels)
+	got, done := 0, make(chan bool, 1)
+	ys[0].(p2p.Direct).Attach(func(batch []p2p.Msg) {
+		if got += len(batch); got == b.N {
+			done <- true
+		}
+	}, func(func(uint64, []byte, []byte) bool) {})
+	c := &directEnd{Direct: xs[0].(p2p.Direct)}
+	c.Attach(func([]p2p.Msg) {}, func(put func(uint64, []byte, []byte) bool) { c.fill(put) })
+	body := make([]byte, size)
+	b.SetBytes(int64(size))
+	b.ReportAllocs()
+	b.ResetTimer()
+	send(b, c, body)
+	<-done
+}
+
+// A directEnd is a user of p2p.Direct.
+type directEnd struct {
+	p2p.Direct
+	fill func(put func(uint64, []byte, []byte) bool)
+}
+
+func post(b *testing.B, c *directEnd, body []byte) {
+	var head [8]byte
+	for range b.N {
+		if err := c.Post(1, head[:], body); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func fill(b *testing.B, c *directEnd, body []byte) {
+	head, sent := make([]byte, 8), 0
+	c.fill = func(put func(uint64, []byte, []byte) bool) {
+		for sent < b.N && put(1, head, body) {
+			sent++
+		}
+	}
+	c.Wake()
+}
+
+// BenchmarkPingPong is one message there and one back.
+func BenchmarkPingPong(b *testing.B) {
+	w := newWorld(b)
+	x, y := w.transport("x"), w.transport("y")
+	n, sessions := listen(b, y)
+	dialled := dialTo(b, x, n)
+	accepted := <-sessions
+	defer closeBoth(dialled, accepted)
+	xs, ys := openBoth(b, dialled, accepted, twoChannels)
+	back := make(chan bool, 1)
+	none := func(func(uint64, []byte, []byte) bool) {}
+	echo, caller := ys[0].(p2p.Direct), xs[0].(p2p.Direct)
+	echo.Attach(func(batch []p2p.Msg) {
+		for _, m := range batch {
+			echo.TryPost(m.Code, nil, m.Payload)
+		}
+	}, none)
+	caller.Attach(func(batch []p2p.Msg) { back <- true }, none)
+	body := make([]byte, 64)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := caller.Post(1, nil, body); err != nil {
+			b.Fatal(err)
+		}
+		<-back
+	}
+}
