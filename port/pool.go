@@ -1,0 +1,270 @@
+package port
+
+import (
+	"sync"
+	"time"
+)
+
+// A work waits for a worker: a request, or a stream with one-way messages. On
+// its way from the reader to the pool it carries one such message.
+type work struct {
+	svc  *service
+	call *call
+	in   *inbound
+	item item
+}
+
+// A pool runs handlers on a bounded number of goroutines. Idle workers are
+// parked, the last one used is the first to be woken, and one is woken for eight
+// requests, because waking costs more than most handlers. A worker takes one
+// request at a time; if a tick passes and nothing was taken, more are woken. No
+// port has more than three quarters of the workers, so one whose handler is
+// stuck leaves some to the others.
+type pool struct {
+	mux *Mux
+
+	mu      sync.Mutex // guards what follows; never held while waiting
+	ready   ring[*service]
+	idle    []chan struct{} // of parked workers; closing ends the worker
+	live    int
+	most    int // workers
+	each    int // workers in one port
+	queue   int // requests that may wait at one port
+	taken   uint64
+	seen    uint64 // taken at the last tick
+	ticker  *time.Timer
+	ticks   bool // ticker is set
+	users   int  // links; without any, idle workers end
+	running int  // jobs
+	queued  int  // requests, one-way messages and unreliable ones
+	closed  bool
+	loops   sync.WaitGroup
+}
+
+const (
+	perWake = 8  // requests that a worker is woken for
+	maxIdle = 32 // workers beyond it end when they have nothing to do
+	tick    = time.Millisecond
+	turn    = 64 // one-way messages that a worker takes at a time
+)
+
+// push hands over what a reader has received. Requests beyond the queue of their
+// port are refused.
+func (p *pool) push(works []work) {
+	var over []*call
+	p.mu.Lock()
+	for i := range works {
+		w := &works[i]
+		switch {
+		case p.closed:
+		case w.in != nil:
+			p.queued++
+			w.in.queue.push(w.item)
+			if !w.in.queued {
+				w.in.queued = true
+				w.svc.queue.push(work{svc: w.svc, in: w.in})
+				p.readyLocked(w.svc)
+			}
+		case w.svc.waiting >= p.queue:
+			over = append(over, w.call)
+		default:
+			p.queued++
+			w.svc.waiting++
+			w.svc.queue.push(*w)
+			p.readyLocked(w.svc)
+		}
+	}
+	p.wakeLocked((len(works) + perWake - 1) / perWake)
+	p.mu.Unlock()
+	for _, c := range over {
+		c.in.svc.busy.Add(1)
+		if c.state.CompareAndSwap(callQueued, callAnswered) {
+			c.release()
+			c.forget()
+			c.link.refuse(c.id, codeBusy, 0, "the port's queue is full")
+		}
+	}
+}
+
+// readyLocked puts s in the list of ports with work that may have a worker more.
+func (p *pool) readyLocked(s *service) {
+	if !s.inReady && s.running < p.each && (s.queue.len() > 0 || s.grams.len() > 0) {
+		s.inReady = true
+		p.ready.push(s)
+	}
+}
+
+// wakeLocked wakes up to n workers, or starts them.
+func (p *pool) wakeLocked(n int) {
+	if p.ready.len() == 0 || p.closed {
+		return
+	}
+	for range n {
+		if k := len(p.idle); k > 0 {
+			p.idle[k-1] <- struct{}{} // holds one, and is empty: never waits
+			p.idle = p.idle[:k-1]
+		} else if p.live < p.most {
+			p.live++
+			p.loops.Go(func() { p.work(job{}) })
+		} else {
+			break
+		}
+	}
+	if !p.ticks {
+		p.ticks = true
+		p.seen = p.taken
+		if p.ticker == nil {
+			p.ticker = time.AfterFunc(tick, p.tick)
+		} else {
+			p.ticker.Reset(tick)
+		}
+	}
+}
+
+// tick wakes workers if those that are awake are all in a handler. It sleeps
+// while there is nothing that a worker could take.
+func (p *pool) tick() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ticks = false
+	if p.ready.len() == 0 || p.closed || p.live == p.most && len(p.idle) == 0 {
+		return
+	}
+	n := 0
+	if p.taken == p.seen {
+		n = 1
+		for range p.ready.len() {
+			s := p.ready.pop()
+			p.ready.push(s)
+			n = max(n, s.queue.len()/perWake)
+		}
+	}
+	p.wakeLocked(n)
+}
+
+// work is a worker. It begins with a job that another could not end.
+func (p *pool) work(j job) {
+	park := make(chan struct{}, 1)
+	defer func() {
+		if j.svc != nil { // the handler has ended our goroutine
+			j.exited()
+			p.loops.Go(func() { p.work(j) })
+		}
+	}()
+	if j.svc != nil {
+		j.run()
+	}
+	for p.next(&j, park) {
+		j.run()
+	}
+}
+
+// next ends the last job and waits for another; false if the worker is to end.
+func (p *pool) next(j *job, park chan struct{}) bool {
+	p.mu.Lock()
+	p.doneLocked(j)
+	for p.ready.len() == 0 {
+		if p.closed || p.users == 0 || len(p.idle) >= maxIdle {
+			p.live--
+			p.mu.Unlock()
+			return false
+		}
+		p.idle = append(p.idle, park)
+		p.mu.Unlock()
+		if _, ok := <-park; !ok {
+			return false
+		}
+		p.mu.Lock()
+	}
+	p.takeLocked(j)
+	p.mu.Unlock()
+	return true
+}
+
+// takeLocked takes a job from the port whose turn it is.
+func (p *pool) takeLocked(j *job) {
+	s := p.ready.pop()
+	s.inReady = false
+	s.running++
+	p.running++
+	p.taken++
+	j.svc = s
+	switch {
+	case s.grams.len() > 0:
+		for range min(turn, s.grams.len()) {
+			j.grams = append(j.grams, s.grams.pop())
+		}
+		p.queued -= len(j.grams)
+	default:
+		w := s.queue.pop()
+		if j.call, j.in = w.call, w.in; w.call != nil {
+			s.waiting--
+			p.queued--
+		}
+		if w.in != nil {
+			for range min(turn, w.in.queue.len()) {
+				j.items = append(j.items, w.in.queue.pop())
+			}
+			p.queued -= len(j.items)
+		}
+	}
+	p.readyLocked(s)
+}
+
+func (p *pool) doneLocked(j *job) {
+	s := j.svc
+	if s == nil {
+		return
+	}
+	s.running--
+	p.running--
+	if in := j.in; in != nil {
+		if in.queued = in.queue.len() > 0; in.queued {
+			s.queue.push(work{svc: s, in: in})
+		}
+	}
+	p.readyLocked(s)
+	clear(j.items)
+	clear(j.grams)
+	*j = job{items: j.items[:0], grams: j.grams[:0]}
+}
+
+// use counts a link; when the last one goes, idle workers end.
+func (p *pool) use(n int) {
+	p.mu.Lock()
+	p.users += n
+	var idle []chan struct{}
+	if p.users == 0 {
+		idle, p.idle = p.idle, nil
+		p.live -= len(idle)
+	}
+	p.mu.Unlock()
+	for _, park := range idle {
+		close(park)
+	}
+}
+
+// close ends the workers that are idle, and the others when they are done. What
+// waits is forgotten.
+func (p *pool) close() {
+	p.mu.Lock()
+	p.closed = true
+	p.ready = ring[*service]{}
+	idle := p.idle
+	p.idle = nil
+	p.live -= len(idle)
+	if p.ticker != nil {
+		p.ticker.Stop()
+	}
+	p.mu.Unlock()
+	for _, park := range idle {
+		close(park)
+	}
+}
+
+// load says how many handlers run and how much waits for one.
+func (p *pool) load() (running, waiting int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.running, p.queued
+}
