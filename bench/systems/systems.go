@@ -18,6 +18,7 @@ const loopback = "127.0.0.1:0"
 // All is every system that is built into this module.
 func All() []load.System {
 	return []load.System{
+		kithSystem{},
 		grpcSystem{},
 		natsSystem{},
 		quicStreams{},
