@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"kith/bench/load"
 	"kith/cert"
@@ -143,13 +144,16 @@ func (c *kithClient) Flush() error { return nil }
 
 // Datagram refuses to fall back to the stream, where a datagram is no datagram.
 func (c *kithClient) Datagram(payload []byte) (err error) {
+	ctx := context.Background()
 	if c.datagram == nil {
-		if c.datagram, err = c.open(context.Background(), datagramPort); err != nil {
+		if c.datagram, err = c.open(ctx, datagramPort); err != nil {
 			return err
 		}
-		if !c.datagram.Datagrams() {
-			return fmt.Errorf("kith: no datagrams: %w", load.ErrUnsupported)
+		for begin := time.Now(); !c.datagram.Datagrams(); time.Sleep(10 * time.Millisecond) {
+			if time.Since(begin) > 2*time.Second {
+				return fmt.Errorf("kith: no datagrams: %w", load.ErrUnsupported)
+			}
 		}
 	}
-	return c.datagram.Send(context.Background(), payload)
+	return c.datagram.Send(ctx, payload)
 }
