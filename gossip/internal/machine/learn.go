@@ -1,0 +1,233 @@
+package machine
+
+import (
+	"bytes"
+	"time"
+
+	"kith/gossip/internal/wire"
+)
+
+// A way is how a fact reached us.
+type way uint8
+
+const (
+	byNews   way = iota // passed on
+	byRepair            // kept: the others mend their own tables
+	byTable             // kept: we are the newcomer
+)
+
+// learn takes in one entry. It returns the row if we know better already.
+func (m *Machine) learn(now time.Duration, p peer, e wire.Entry, w way) (stale *row, err error) {
+	switch e.Kind {
+	case wire.EntryRecord:
+		return m.learnRecord(now, p, e.Body, w)
+	case wire.EntryClaim:
+		return m.learnClaim(now, p, e.Body, w)
+	case wire.EntryVerdict:
+		return m.learnVerdict(now, p, e.Body, w)
+	}
+	return nil, nil
+}
+
+func (m *Machine) learnRecord(now time.Duration, p peer, raw []byte, w way) (*row, error) {
+	h, err := wire.ParseHead(raw)
+	if err != nil {
+		return nil, err
+	}
+	r := m.rows[wire.Short(h.ID)]
+	if r != nil {
+		if r.rec.ID != h.ID {
+			return nil, nil
+		}
+		if !r.before(h.Generation, h.Incarnation, wire.Alive) {
+			return r, nil
+		}
+	} else if !m.makeRoom() {
+		m.stats.Full++
+		return nil, nil
+	}
+	rec, err := m.notary.Open(raw)
+	if err != nil {
+		m.stats.Unproved++
+		return nil, err
+	}
+	if r == m.self {
+		m.learnMyself(now, rec)
+		return nil, nil
+	}
+	if r == nil {
+		r = m.add(rec, now)
+	}
+	m.enliven(now, r, rec, rec.Incarnation, nil, w)
+	if w == byNews {
+		m.passOn(now, r, pendingRecord, p.short)
+	}
+	return nil, nil
+}
+
+// enliven holds r alive by a record or a claim, and says what that means.
+func (m *Machine) enliven(now time.Duration, r *row, rec *wire.Record, inc uint32, claim []byte, w way) {
+	was, old, wasLocal := r.status, r.rec, r.local
+	if was != 0 && old.Generation < rec.Generation && (was == wire.Alive || wasLocal) {
+		e := m.eventAbout(now, Parted, r)
+		e.Restarted = true
+		m.emit(e)
+	}
+	if old.Generation == rec.Generation && claim != nil && (was != wire.Alive || w == byNews) {
+		// It had to say that it lives: we, or others, were wrong about it.
+		r.patience = now + 10*time.Minute
+	}
+	m.set(r, rec, inc, wire.Alive, claim, now)
+	m.changed = now
+	m.forget(r)
+	if s := m.subject(r); s != nil {
+		s.win.Alive(now)
+		s.rounds, s.closed = 0, false
+	}
+	switch {
+	case was == 0 || old.Generation != rec.Generation:
+		m.event(now, Joined, r)
+	case was != wire.Alive:
+		m.event(now, Returned, r)
+	case rec != old:
+		m.event(now, Changed, r)
+	}
+}
+
+func (m *Machine) learnClaim(now time.Duration, p peer, body []byte, w way) (*row, error) {
+	c, err := wire.ParseClaim(body)
+	if err != nil {
+		return nil, err
+	}
+	r := m.rows[c.Short]
+	if r == nil || c.Generation > r.rec.Generation {
+		m.want(now, p, c.Short)
+		return nil, nil
+	}
+	if !r.before(c.Generation, c.Incarnation, c.Status) {
+		return r, nil
+	}
+	if r != m.self && c.Record != r.rec.Incarnation {
+		if c.Record > r.rec.Incarnation {
+			m.want(now, p, c.Short)
+		}
+		return nil, nil
+	}
+	if !m.notary.Verify(r.rec.PublicKey(), c.Message(r.rec.ID), c.Signature) {
+		m.stats.Unproved++
+		return nil, nil
+	}
+	if r == m.self { // our own words from before, which we have forgotten
+		m.refute(now, c.Incarnation)
+		return nil, nil
+	}
+	if c.Status == wire.Left {
+		m.depart(now, r, c.Incarnation, bytes.Clone(body))
+	} else {
+		m.enliven(now, r, r.rec, c.Incarnation, bytes.Clone(body), w)
+	}
+	if w == byNews {
+		m.passOn(now, r, pendingProof, p.short)
+	}
+	return nil, nil
+}
+
+// depart holds r gone by its own will.
+func (m *Machine) depart(now time.Duration, r *row, inc uint32, claim []byte) {
+	was := r.status
+	m.set(r, r.rec, inc, wire.Left, claim, now)
+	m.changed = now
+	m.forget(r)
+	if was == wire.Alive {
+		m.event(now, Parted, r)
+	}
+}
+
+func (m *Machine) learnVerdict(now time.Duration, p peer, body []byte, w way) (*row, error) {
+	v, err := wire.ParseVerdict(body)
+	if err != nil {
+		return nil, err
+	}
+	r := m.rows[v.Short]
+	if r == nil {
+		return nil, nil // nobody we know: there is nothing to correct
+	}
+	if v.Generation > r.rec.Generation {
+		m.want(now, p, v.Short)
+		return nil, nil
+	}
+	if !r.before(v.Generation, v.Incarnation, wire.Dead) {
+		return r, nil
+	}
+	doubtful := w == byRepair || v.Age > freshFor || m.hears(now, r)
+	if doubtful && r.status == wire.Alive && r != m.self && !m.answered(r, v.Incarnation) {
+		m.question(now, p, r, v.Incarnation)
+		return nil, nil
+	}
+	// Few claims can have passed us by; a leap would leave the node none to make.
+	if v.Incarnation > r.inc+64 || !m.convinced(r, &v) {
+		m.stats.Unconvinced++
+		return nil, nil
+	}
+	if r == m.self {
+		m.refute(now, v.Incarnation)
+		return nil, nil
+	}
+	m.convict(now, r, &v, now-v.Age, p.short, w)
+	return nil, nil
+}
+
+// want asks p for the rows that we have only heard of.
+func (m *Machine) want(now time.Duration, p peer, short uint64) {
+	if r := m.rows[short]; r != nil {
+		if now-r.told < 100*time.Millisecond {
+			return
+		}
+		r.told = now
+	}
+	m.send(p.id, wire.KindWant, wire.Want{short}.Append(nil))
+}
+
+func (m *Machine) onNews(now time.Duration, p peer, payload []byte) error {
+	list, err := wire.ParseEntries(payload)
+	if err != nil {
+		return err
+	}
+	for _, e := range list {
+		if _, err := m.learn(now, p, e, byNews); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *Machine) onWant(now time.Duration, p peer, payload []byte) error {
+	wants, err := wire.ParseWant(payload)
+	if err != nil {
+		return err
+	}
+	list, _ := m.gather(now, wants, room)
+	if len(list) > 0 {
+		m.send(p.id, wire.KindNews, wire.AppendEntries(nil, list))
+	}
+	return nil
+}
+
+// gather collects the entries of the rows that are wanted, as far as they fit.
+func (m *Machine) gather(now time.Duration, wants wire.Want, space int) (list []wire.Entry, left int) {
+	for _, short := range wants {
+		r := m.rows[short]
+		if r == nil || r.local {
+			continue
+		}
+		add := r.entries(now)
+		for _, e := range add {
+			space -= e.Size()
+		}
+		if space < 0 {
+			break
+		}
+		list = append(list, add...)
+	}
+	return list, space
+}

@@ -1,0 +1,191 @@
+package machine
+
+import (
+	"time"
+
+	"kith/gossip/internal/phi"
+	"kith/gossip/internal/wire"
+	"kith/node"
+)
+
+// A subject is a member that we observe.
+type subject struct {
+	row    *row
+	gen    uint64 // the run that the window is about
+	win    phi.Window
+	closed bool // the other side closed its session: there is nothing to wait for
+
+	// One suspicion, from the first probe to a sign of life.
+	rounds   int // probe rounds so far
+	probes   int // messages that they took
+	nonce    uint32
+	since    time.Duration // the first round
+	probedAt time.Duration
+	votedAt  time.Duration
+}
+
+// phi is how odd the silence of s is. A node that was convicted wrongly a
+// short while ago gets twice the patience.
+func (m *Machine) phi(now time.Duration, s *subject) float64 {
+	p := s.win.Phi(now, &m.cfg.Rhythm)
+	if now < s.row.patience {
+		p /= 2
+	}
+	if s.closed {
+		p = max(p, m.cfg.Threshold)
+	}
+	return p
+}
+
+func (m *Machine) every() time.Duration { return max(500*time.Millisecond, m.cfg.Heartbeat/5) }
+
+// evaluate looks at every silence, and again soon while one is long.
+func (m *Machine) evaluate(now time.Duration) {
+	m.evalAt = unset
+	m.refresh(now)
+	for _, s := range m.subjects {
+		r := s.row
+		if r.status != wire.Alive {
+			continue
+		}
+		if s.gen != r.rec.Generation { // restarted while it was our subject
+			*s = subject{row: r, gen: r.rec.Generation, win: phi.Open(now), probedAt: never, votedAt: never}
+		}
+		p := m.phi(now, s)
+		if p < hurried {
+			s.rounds = 0
+			continue
+		}
+		m.evalAt = now + max(100*time.Millisecond, m.cfg.Heartbeat/10)
+		m.doubt(now, s, p)
+	}
+}
+
+// doubt probes a silent subject, and votes when the probes brought nothing.
+func (m *Machine) doubt(now time.Duration, s *subject, p float64) {
+	t := m.cfg.Threshold
+	if p >= t/2 && now-s.probedAt >= m.every() {
+		m.probe(now, s)
+	}
+	if p < 0.75*t || s.rounds < 2 || now-s.since < 500*time.Millisecond || now-s.votedAt < m.every() {
+		return
+	}
+	if m.sick(now) && p < 2*t {
+		return
+	}
+	s.votedAt = now
+	m.vote(now, s, p)
+}
+
+// sick tells whether it is probably we who are cut off: of more than two
+// subjects we hear less than a third.
+func (m *Machine) sick(now time.Duration) bool {
+	heard, n := m.reached(now)
+	return n > 2 && heard*3 < n
+}
+
+// reached counts the subjects that we hear.
+func (m *Machine) reached(now time.Duration) (heard, all int) {
+	for _, s := range m.subjects {
+		if s.win.Phi(now, &m.cfg.Rhythm) < 3 {
+			heard++
+		}
+	}
+	return heard, len(m.subjects)
+}
+
+// probe asks the subject for a sign of life, directly and through three others.
+func (m *Machine) probe(now time.Duration, s *subject) {
+	if s.rounds == 0 {
+		s.since, s.nonce, s.probes = now, m.rng.Uint32(), 0
+		m.suspect(now, s.row)
+	}
+	s.probedAt = now
+	s.rounds++
+	ping := wire.Probe{Target: s.row.short, Origin: m.self.short, Nonce: s.nonce}
+	b := ping.Append(nil)
+	m.send(s.row.rec.ID, wire.KindPing, b)
+	s.probes++
+	for range 3 {
+		if r := m.anyone(); r != nil && r != s.row {
+			m.send(r.rec.ID, wire.KindPingRequest, b)
+			s.probes++
+		}
+	}
+}
+
+func (m *Machine) onProbe(p peer, kind wire.Kind, payload []byte) error {
+	q, err := wire.ParseProbe(payload)
+	if err != nil {
+		return err
+	}
+	if kind == wire.KindPingRequest {
+		if r := m.rows[q.Target]; r != nil && r != m.self && q.Origin == p.short {
+			m.send(r.rec.ID, wire.KindPing, q.Append(nil))
+		}
+		return nil
+	}
+	if q.Target != m.self.short {
+		return nil
+	}
+	a := wire.Ack{Target: q.Target, Origin: q.Origin, Generation: m.self.rec.Generation, Nonce: q.Nonce}
+	if q.Origin != p.short { // it goes on to somebody who has only our signature
+		if a.Signature, err = m.notary.Sign(a.Message(m.self.rec.ID)); err != nil {
+			return nil
+		}
+	}
+	m.send(p.id, wire.KindAck, a.Append(nil))
+	return nil
+}
+
+func (m *Machine) onAck(now time.Duration, p peer, payload []byte) error {
+	a, err := wire.ParseAck(payload)
+	if err != nil || a.Target == p.short && a.Origin == m.self.short {
+		return err // a direct ack has done its work by arriving
+	}
+	if a.Origin != m.self.short {
+		if r := m.rows[a.Origin]; r != nil && a.Target == p.short {
+			m.send(r.rec.ID, wire.KindAck, a.Append(nil))
+		}
+		return nil
+	}
+	r := m.rows[a.Target]
+	if r == nil {
+		return nil
+	}
+	s := m.subject(r)
+	if s == nil || s.gen != a.Generation || s.rounds == 0 || s.nonce != a.Nonce {
+		return nil
+	}
+	if !m.notary.Verify(r.rec.PublicKey(), a.Message(r.rec.ID), a.Signature) {
+		m.stats.Unproved++
+		return nil
+	}
+	m.signOfLife(now, r)
+	return nil
+}
+
+// Closed tells that the other side ended its session without a word. That is
+// what the kernel of a killed process does, so we look at once.
+func (m *Machine) Closed(now time.Duration, ref node.Ref) {
+	if m.halted {
+		return
+	}
+	m.wake(now)
+	m.refresh(now)
+	r := m.rows[wire.Short(ref.ID)]
+	if r == nil || r.rec.ID != ref.ID || r.rec.Generation != ref.Generation {
+		return
+	}
+	if s := m.subject(r); s != nil {
+		s.closed = true
+		m.evaluate(now)
+	}
+	m.rest(now)
+}
+
+// hears tells whether r is a subject of ours that is not silent.
+func (m *Machine) hears(now time.Duration, r *row) bool {
+	s := m.subject(r)
+	return s != nil && now-r.heard < time.Duration(3*float64(s.win.Mean(&m.cfg.Rhythm))) && m.phi(now, s) < 3
+}

@@ -1,0 +1,101 @@
+package machine
+
+import (
+	"time"
+
+	"kith/gossip/internal/wire"
+)
+
+// A question is about an old verdict on somebody that we hold alive. The node
+// itself is asked, and only its silence lets us ask for the verdict's votes.
+//
+//	waiting --due--> asked --due, silent--> wanted --verdict--> believed
+//	   \________________\______ heard from the node: dropped
+type question struct {
+	row  *row
+	gen  uint64
+	inc  uint32
+	from peer // who holds it dead
+	step step
+	at   time.Duration // when the step began
+	due  time.Duration
+}
+
+type step uint8
+
+const (
+	waiting step = iota
+	asked
+	wanted
+)
+
+// maxQuestions is how many are open at a time; further ones wait for the next
+// repair to bring them up again.
+const maxQuestions = 256
+
+func (m *Machine) patienceFor() time.Duration {
+	return max(1500*time.Millisecond, m.cfg.Heartbeat/2)
+}
+
+// question opens one. When many nodes meet the same verdict, a few ask at once
+// and the others give the answer time to reach them as news.
+func (m *Machine) question(now time.Duration, p peer, r *row, inc uint32) {
+	for i := range m.questions {
+		if m.questions[i].row == r {
+			return
+		}
+	}
+	if len(m.questions) >= maxQuestions || inc > r.inc+64 {
+		return
+	}
+	q := question{row: r, gen: r.rec.Generation, inc: inc, from: p, at: now, due: now + m.patienceFor()}
+	if m.rng.Float64() < 20/float64(len(m.living)) {
+		m.askNode(&q)
+	}
+	m.questions = append(m.questions, q)
+}
+
+func (m *Machine) askNode(q *question) {
+	q.step = asked
+	n := wire.Notice{Generation: q.gen, Incarnation: q.inc}
+	m.send(q.row.rec.ID, wire.KindNotice, n.Append(nil))
+}
+
+// ask moves the questions on that are due.
+func (m *Machine) ask(now time.Duration) {
+	kept := m.questions[:0]
+	for _, q := range m.questions {
+		r := q.row
+		if r.status != wire.Alive || r.rec.Generation != q.gen || r.inc > q.inc || r.heard >= q.at {
+			continue
+		}
+		if now < q.due {
+			kept = append(kept, q)
+			continue
+		}
+		q.at, q.due = now, now+m.patienceFor()
+		switch q.step {
+		case waiting:
+			m.askNode(&q)
+		case asked:
+			q.step = wanted
+			m.send(q.from.id, wire.KindWant, wire.Want{r.short}.Append(nil))
+		case wanted:
+			continue // whoever brought it up does not answer
+		}
+		kept = append(kept, q)
+	}
+	clear(m.questions[len(kept):])
+	m.questions = kept
+}
+
+// answered tells whether r was asked about a verdict and kept silent.
+func (m *Machine) answered(r *row, inc uint32) bool {
+	for i := range m.questions {
+		q := &m.questions[i]
+		if q.row == r && q.step == wanted && q.inc == inc && r.heard < q.at {
+			return true
+		}
+	}
+	return false
+}
