@@ -110,6 +110,18 @@ func TestHealInTime(t *testing.T) {
 	}
 }
 
+func TestADialIsSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := &Network{Delay: 10 * ms}
+		defer net.Close()
+		began := time.Now()
+		time.AfterFunc(5*ms, func() { net.Block("a", "b") }) // it is on its way
+		time.AfterFunc(205*ms, net.Heal)
+		accept(t, net.Transport("a"), net.Transport("b"))
+		took(t, began, 640*ms)
+	})
+}
+
 func TestThoseOfAGroupGoOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := &Network{Delay: 10 * ms}

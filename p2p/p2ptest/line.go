@@ -19,7 +19,7 @@ const (
 type flight struct {
 	frame  []byte
 	sent   time.Time
-	at     time.Time // when it arrives, if the line is not down then
+	at     time.Time // when it arrives, unless the line is down then or one before it is late
 	broken bool      // it was lost too often
 }
 
@@ -32,8 +32,7 @@ type line struct {
 	mu     sync.Mutex // guards what follows
 	cond   conditions
 	stream []flight
-	grams  []flight // sorted by at
-	last   time.Time
+	grams  []flight  // sorted by at
 	free   time.Time // when the wire has taken all that was sent
 	down   bool      // what arrives now does not get through
 	resume time.Time // what was held up by down comes no earlier
@@ -74,10 +73,6 @@ func (l *line) send(frame []byte, odds chance) {
 	f := flight{frame: frame, sent: l.departLocked(len(frame))}
 	took, broken := odds.deliver(l.cond)
 	f.at, f.broken = f.sent.Add(took), broken
-	if f.at.Before(l.last) {
-		f.at = l.last
-	}
-	l.last = f.at
 	l.stream = append(l.stream, f)
 	l.notify()
 }

@@ -172,6 +172,41 @@ func TestASilentStrangerIsGivenUp(t *testing.T) {
 	})
 }
 
+func TestCloseWaitsForTheReader(t *testing.T) {
+	for name, closes := range map[string]func(*Network, p2p.Session){
+		"session": func(_ *Network, s p2p.Session) { s.Close(nil) },
+		"network": func(n *Network, _ p2p.Session) { n.Close() },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			net := new(Network)
+			defer net.Close()
+			a, b := connect(t, net, "a", "b", 1)
+			b.rw[0].(p2p.Direct).Attach(func([]p2p.Msg) { time.Sleep(time.Second) }, nil)
+			write(t, a.rw[0], 0, "x")
+			synctest.Wait()
+			began := time.Now()
+			closes(net, b)
+			if d := time.Since(began); d != time.Second {
+				t.Errorf("Close of the %s came back after %v, want 1s", name, d)
+			}
+		})
+	}
+}
+
+func TestCloseDropsWhatWasNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := new(Network)
+		defer net.Close()
+		a, b := connect(t, net, "a", "b", 1)
+		write(t, a.rw[0], 0, "x")
+		synctest.Wait()
+		b.Close(p2p.DiscQuitting)
+		if m, err := b.rw[0].ReadMsg(); err != b.Err() {
+			t.Errorf("ReadMsg after our own Close = %q, %v", m.Payload, err)
+		}
+	})
+}
+
 func TestSessionsLeaveNothing(t *testing.T) {
 	net := new(Network)
 	defer net.Close()
