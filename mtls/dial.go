@@ -207,6 +207,9 @@ func (t *Transport) tryTCP(ctx context.Context, cfg *config, addr netip.AddrPort
 func (t *Transport) greetTCP(ctx context.Context, cfg *config, conn net.Conn, w want) (*session, error) {
 	c := newTCPCarrier(conn, true, clientTLS(cfg.credentials.Current(), w))
 	if err := within(ctx, cfg.handshake, conn, c.Handshake); err != nil {
+		if _, refused := errors.AsType[*verdict](err); refused && ctx.Err() == nil {
+			c.linger() // until the server has read our alert
+		}
 		return nil, explain(err)
 	}
 	return t.newTCPSession(cfg, c, true)
@@ -224,7 +227,12 @@ func (t *Transport) newTCPSession(cfg *config, c *tcpCarrier, dialled bool) (*se
 	if err != nil {
 		return nil, err
 	}
-	s := newSession(cfg, c, dialled, chain, id, addrPort(c.LocalAddr()), addrPort(c.RemoteAddr()))
+	s := newSession(t, cfg, c, dialled, chain, id, addrPort(c.LocalAddr()), addrPort(c.RemoteAddr()))
+	secret, err := state.ExportKeyingMaterial(exporterLabel, nil, len(s.secret))
+	if err != nil {
+		return nil, err
+	}
+	copy(s.secret[:], secret)
 	return s, nil
 }
 

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
+
+	"github.com/quic-go/quic-go"
 
 	"kith/p2p"
 )
@@ -15,30 +18,63 @@ import (
 // A listener accepts on TCP and, unless QUIC is off, on the UDP port of the same
 // number.
 type listener struct {
-	t     *Transport
-	cfg   *config
-	tcp   net.Listener
-	conns chan p2p.Pending // unbuffered: what nobody accepts waits in the system
-	stop  context.CancelFunc
-	ctx   context.Context // until Close
-	loops sync.WaitGroup
+	t      *Transport
+	cfg    *config
+	tcp    net.Listener
+	socket *socket // nil if QUIC is off
+	quic   *quic.Listener
+	slots  chan struct{}    // one for each QUIC connection that has not said what it is
+	conns  chan p2p.Pending // unbuffered: what nobody accepts waits in the system
+	ctx    context.Context  // until Close
+	stop   context.CancelFunc
+	loops  sync.WaitGroup
+	once   sync.Once
 }
 
-// Listen takes the address on TCP and UDP.
+// maxSilent is how many QUIC connections may be there that have not said what
+// they are; the next is told "too many pending handshakes".
+const maxSilent = 256
+
+// samePort is how often a free port is sought that is free on UDP too.
+const samePort = 16
+
+// Listen takes the address on TCP and UDP, or neither.
 func (t *Transport) Listen(ctx context.Context, addr string) (p2p.Listener, error) {
 	cfg, err := t.config()
 	if err != nil {
 		return nil, err
 	}
-	var lc net.ListenConfig
-	tcp, err := lc.Listen(ctx, "tcp", addr)
+	l := &listener{t: t, cfg: cfg, conns: make(chan p2p.Pending), slots: make(chan struct{}, maxSilent)}
+	for range samePort {
+		if err = l.bind(ctx, addr); err == nil || !strings.HasSuffix(addr, ":0") {
+			break
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("mtls: %w", err)
 	}
-	l := &listener{t: t, cfg: cfg, tcp: tcp, conns: make(chan p2p.Pending)}
 	l.ctx, l.stop = context.WithCancel(context.Background())
 	l.loops.Go(l.acceptTCP)
+	if l.quic != nil {
+		l.loops.Go(l.acceptQUIC)
+	}
 	return l, nil
+}
+
+// bind opens both sockets.
+func (l *listener) bind(ctx context.Context, addr string) (err error) {
+	var lc net.ListenConfig
+	if l.tcp, err = lc.Listen(ctx, "tcp", addr); err != nil || l.cfg.noQUIC {
+		return err
+	}
+	if l.socket, err = l.t.bindUDP(l.cfg, addrPort(l.tcp.Addr())); err == nil {
+		if l.quic, err = l.socket.listen(l.cfg); err == nil {
+			return nil
+		}
+		l.t.unlisten(l.socket)
+	}
+	l.tcp.Close()
+	return err
 }
 
 func (l *listener) Addr() net.Addr { return l.tcp.Addr() }
@@ -52,14 +88,20 @@ func (l *listener) Accept() (p2p.Pending, error) {
 	}
 }
 
-// Close ends Accept and waits for the loops.
-func (l *listener) Close() error {
-	l.stop()
-	err := l.tcp.Close()
-	l.loops.Wait()
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
+// Close ends Accept and waits for the loops. Sessions go on, and the UDP port
+// stays open until the last of those that use it has ended.
+func (l *listener) Close() (err error) {
+	l.once.Do(func() {
+		l.stop()
+		err = l.tcp.Close()
+		if l.quic != nil {
+			l.quic.Close()
+		}
+		l.loops.Wait()
+		if l.socket != nil {
+			l.t.unlisten(l.socket)
+		}
+	})
 	return err
 }
 
@@ -127,7 +169,7 @@ func (p *tcpPending) handshake(ctx context.Context) (*session, error) {
 	now := p.cfg.credentials.Current()
 	c := newTCPCarrier(p.conn, false, serverTLS(now))
 	if err := within(ctx, p.cfg.handshake, p.conn, c.Handshake); err != nil {
-		if ctx.Err() == nil {
+		if !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
 			c.linger() // crypto/tls has sent an alert
 		}
 		return nil, explain(err)
@@ -148,7 +190,7 @@ func (c *tcpCarrier) refuse(why error) {
 	}
 }
 
-// linger waits until the client has closed, and throws away what it has sent:
+// linger waits until the peer has closed, and throws away what it has sent:
 // closing with unread bytes would make the system take our words back.
 func (c *tcpCarrier) linger() {
 	c.under.SetDeadline(time.Now().Add(farewellTime))

@@ -73,6 +73,7 @@ func (s *session) beat() {
 		s.fail(fmt.Errorf("mtls: session with %s at %v: nothing heard for %v: %w", s.remote.Short(), s.peer, s.cfg.deadAfter, p2p.DiscReadTimeout))
 		return
 	}
+	s.grams.beat(time.Now())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {

@@ -123,6 +123,10 @@ func (s *session) control(h header, payload []byte) error {
 		s.rate.back(binary.BigEndian.Uint64(payload), time.Since(s.began))
 	case kindDisconnect:
 		return parseFarewell(payload)
+	case kindAsk:
+		return s.grams.asked()
+	case kindNone:
+		s.grams.refused(payload)
 	case kindHello, kindRefused, kindAttach, kindAttached:
 		return breach("frame of kind %d after hello", h.kind)
 	}

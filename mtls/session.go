@@ -13,6 +13,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/quic-go/quic-go"
+
 	"kith/cert"
 	"kith/node"
 	"kith/p2p"
@@ -28,6 +30,7 @@ import (
 // have queued. A timer looks after pings. Closing takes until the peer has
 // closed too, but at most farewellTime.
 type session struct {
+	t       *Transport
 	cfg     *config
 	log     *slog.Logger
 	conn    carrier
@@ -37,9 +40,9 @@ type session struct {
 	local   netip.AddrPort
 	peer    netip.AddrPort
 	began   time.Time
-	judged  *cert.Snapshot // the credentials that the peer was last judged by; the timer's
-	expires time.Time      // when it is to be judged again
-	onOpen  func(*session) // called by Open with mu held; nil for none
+	judged  *cert.Snapshot     // the credentials that the peer was last judged by; the timer's
+	expires time.Time          // when it is to be judged again
+	secret  [attachSecret]byte // known to both ends of a TCP carrier alone
 
 	theirMax int // longest message that the peer takes; set by Hello
 	channels []*channel
@@ -58,9 +61,9 @@ type session struct {
 // farewellTime is how long a peer has to take our last words.
 const farewellTime = time.Second
 
-func newSession(cfg *config, conn carrier, dialled bool, chain []*x509.Certificate, remote node.ID, local, peer netip.AddrPort) *session {
+func newSession(t *Transport, cfg *config, conn carrier, dialled bool, chain []*x509.Certificate, remote node.ID, local, peer netip.AddrPort) *session {
 	s := &session{
-		cfg: cfg, conn: conn, dialled: dialled, chain: chain, remote: remote, local: local, peer: peer,
+		t: t, cfg: cfg, conn: conn, dialled: dialled, chain: chain, remote: remote, local: local, peer: peer,
 		began: time.Now(), done: make(chan struct{}),
 		log: cfg.log.With("peer", remote.Short(), "addr", peer.String()),
 	}
@@ -129,6 +132,7 @@ func (s *session) greet(ctx context.Context, ours p2p.Hello, decide func(theirs 
 		if err := decide(theirs); err != nil || s.dialled {
 			return err
 		}
+		s.t.expect(s)
 		return s.say(mine)
 	})
 	return theirs, err
@@ -193,8 +197,8 @@ func (s *session) Open(channels []p2p.Channel) ([]p2p.MsgReadWriter, error) {
 	s.loops.Go(s.readLoop)
 	s.loops.Go(s.writeLoop)
 	s.startPulseLocked()
-	if s.onOpen != nil {
-		s.onOpen(s)
+	if q, ok := s.conn.(*quicCarrier); ok {
+		s.grams.begin(q.conn, nil)
 	}
 	return rws, nil
 }
@@ -272,6 +276,7 @@ func (s *session) left() {
 // end is called once nobody uses the connection any more.
 func (s *session) end() {
 	s.conn.Close()
+	s.t.forget(s)
 	s.grams.stop()
 	err := s.Err()
 	for _, c := range s.channels {
@@ -283,8 +288,12 @@ func (s *session) end() {
 // broken says in the session's words what failed on the connection.
 func (s *session) broken(err error) error {
 	code := p2p.DiscNetworkError
-	if errors.Is(err, io.EOF) {
+	closed, ok := errors.AsType[*quic.ApplicationError](err)
+	switch _, idle := errors.AsType[*quic.IdleTimeoutError](err); {
+	case errors.Is(err, io.EOF), ok && closed.Remote:
 		err = errors.New("connection closed by the peer")
+	case idle:
+		code = p2p.DiscReadTimeout
 	}
 	return fmt.Errorf("mtls: session with %s at %v: %w: %w", s.remote.Short(), s.peer, code, err)
 }

@@ -12,10 +12,27 @@ func (s *session) Stats() p2p.SessionStats {
 	s.mu.Lock()
 	msgsOut := s.msgsOut
 	s.mu.Unlock()
+	carrier, lost := s.grams.state()
 	return p2p.SessionStats{
 		BytesIn: in, BytesOut: out,
 		MsgsIn: s.msgsIn.Load(), MsgsOut: msgsOut,
 		RTT:     time.Duration(s.rate.rtt.Load()),
 		Carrier: s.conn.name(),
+
+		DatagramsIn: s.grams.in.Load(), DatagramsOut: s.grams.sent.Load(), DatagramsDropped: s.grams.dropped.Load(),
+		DatagramCarrier: carrier, DatagramCarrierLost: lost,
 	}
+}
+
+// state says what carries datagrams, or why nothing does.
+func (g *datagrams) state() (carrier, lost string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch {
+	case g.conn != nil:
+		return "quic", ""
+	case g.err != nil:
+		return "", g.err.Error()
+	}
+	return "", ""
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/quic-go/quic-go"
+
 	"kith/cert"
 	"kith/node"
 	"kith/p2p"
@@ -44,7 +46,10 @@ func clientTLS(now *cert.Snapshot, w want) *tls.Config {
 	c := baseTLS(now)
 	c.InsecureSkipVerify = true // VerifyConnection does all of it
 	c.VerifyConnection = func(state tls.ConnectionState) error {
-		return w.judgeServer(now, state.PeerCertificates)
+		if err := w.judgeServer(now, state.PeerCertificates); err != nil {
+			return &verdict{err}
+		}
+		return nil
 	}
 	return c
 }
@@ -126,23 +131,36 @@ func words(err error) string {
 	return err.Error()
 }
 
+// A verdict is our refusal of a server, found again in what crypto/tls and QUIC
+// make of it.
+type verdict struct{ error }
+
+func (v *verdict) Unwrap() error { return v.error }
+
 // An alert is what the other side of a TLS handshake says before it hangs up. It
 // wraps p2p.DiscRefused.
 type alert struct{ text string }
 
-func (a *alert) Error() string {
-	return "peer refused us: " + a.text
-}
-
+func (a *alert) Error() string { return "peer refused us: " + a.text }
 func (a *alert) Unwrap() error { return p2p.DiscRefused }
 
-// explain puts an error of crypto/tls in words of ours.
+// closeRefused is the code with which a QUIC connection is closed whose client
+// is refused; the words come with it.
+const closeRefused = quic.ApplicationErrorCode(p2p.DiscRefused)
+
+// explain puts an error of crypto/tls or QUIC in words of ours.
 func explain(err error) error {
+	if v, ok := errors.AsType[*verdict](err); ok {
+		return v.error
+	}
 	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "remote error" {
 		return &alert{strings.TrimPrefix(op.Err.Error(), "tls: ")}
 	}
-	if e, ok := errors.AsType[*cert.CheckError](err); ok && !errors.Is(err, p2p.DiscUnexpectedIdentity) {
-		return e
+	if e, ok := errors.AsType[*quic.TransportError](err); ok && e.Remote && e.ErrorCode.IsCryptoError() {
+		return &alert{strings.TrimPrefix(tls.AlertError(e.ErrorCode-0x100).Error(), "tls: ")}
+	}
+	if e, ok := errors.AsType[*quic.ApplicationError](err); ok && e.Remote && e.ErrorCode == closeRefused {
+		return &p2p.DisconnectError{Reason: p2p.DiscRefused, Text: clean([]byte(e.ErrorMessage)), Remote: true}
 	}
 	return err
 }

@@ -59,9 +59,9 @@ type Transport struct {
 	// with 256 KiB.
 	MaxWindow int
 
-	mu       sync.Mutex // guards what follows; never held while waiting
-	sessions map[attachName]*session
-	socket   *socket // for dialling and listening; nil while nobody needs it
+	mu       sync.Mutex              // guards what follows; never held while waiting
+	sessions map[attachName]*session // accepted on TCP, for their carriers of datagrams
+	sockets  []*socket               // open while somebody uses them
 }
 
 var _ p2p.Transport = (*Transport)(nil)
