@@ -66,6 +66,13 @@ func (b *budget) reserveLocked(l *link, n int64) bool {
 	return true
 }
 
+// idle tells whether no large message is here.
+func (b *budget) idle() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.held == 0 && len(b.waiting) == 0
+}
+
 // wait takes n bytes for the message that begins on in, now or later, when in's
 // fed is called. It tells whether it is now.
 func (b *budget) wait(in *inbound, n int) bool {

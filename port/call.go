@@ -29,8 +29,8 @@ type call struct {
 	entry *atomic.Pointer[call] // where the link keeps it
 	id    uint32
 	state atomic.Int32
-	held  int64 // of the budget
-	out   out   // the reply, while it waits
+	held  atomic.Int64 // of the budget
+	out   out          // the reply, while it waits
 
 	deadline time.Time // zero: none
 	mu       sync.Mutex
@@ -97,15 +97,14 @@ func (c *call) forget() { c.entry.CompareAndSwap(c, nil) }
 
 // release gives back what the call holds of the budget.
 func (c *call) release() {
-	if held := c.held; held != 0 {
-		c.held = 0
+	if held := c.held.Swap(0); held != 0 {
 		c.link.mux.budget.release(c.link, held)
 	}
 }
 
 // run calls the handler and answers. A call that was answered while it waited is
 // skipped.
-func (c *call) run(s *service, timed bool) {
+func (c *call) run(s *service) {
 	if !c.state.CompareAndSwap(callQueued, callRunning) {
 		return
 	}
@@ -115,10 +114,10 @@ func (c *call) run(s *service, timed bool) {
 	case c.link.replying.Load() > c.link.mux.limits().linkBudget:
 		s.busy.Add(1)
 		c.fail(codeBusy, 0, "too many replies not yet taken")
-	case !c.deadline.IsZero() && c.Err() != nil:
-		c.fail(codeDeadline, 0, "")
+	case c.Err() != nil:
+		c.fail(codeOf(c.Err()), 0, "")
 	default:
-		reply, err := s.call(c, &c.msg, timed)
+		reply, err := s.call(c, &c.msg)
 		why := c.stopped()
 		if why == nil || err == nil {
 			c.answer(s, reply, err)
@@ -184,7 +183,7 @@ func (c *call) post(reply []byte) {
 		kind: kindReply, first: kindReplyFirst, more: kindReplyMore,
 		id: c.id, stream: c.in.id, data: reply, call: c,
 	}
-	c.wait()
+	l.enqueue(&c.in.flow, &c.out)
 }
 
 // fail answers with an error. It may wait as replies do.
@@ -198,10 +197,5 @@ func (c *call) fail(k code, detail uint64, text string) {
 	}
 	c.entry.Store(c)
 	c.out = out{kind: kindError, code: k, detail: detail, id: c.id, data: []byte(text), call: c}
-	c.wait()
-}
-
-func (c *call) wait() {
-	c.state.Store(callReplying)
-	c.link.enqueue(&c.in.flow, &c.out)
+	l.enqueue(&c.in.flow, &c.out)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,6 +36,8 @@ type Client struct {
 	closed bool
 	redial *redial // the one under way
 	known  attached
+
+	old []*attached // ended by the peer while requests were in flight on them; the redial's own
 }
 
 // attached is a stream with what keeps its session open.
@@ -212,6 +215,9 @@ func (c *Client) Close() error {
 	}
 	if first {
 		c.let(c.current.Swap(nil))
+		for _, a := range c.old { // nobody else is there any more
+			c.let(a)
+		}
 		c.mux.mu.Lock()
 		delete(c.mux.open, c)
 		c.mux.mu.Unlock()
@@ -225,6 +231,22 @@ func (c *Client) let(a *attached) {
 		a.leave()
 		a.release()
 	}
+}
+
+// leaveOld lets go of streams that the peer has ended, except those that it
+// still owes answers on. Only the redial calls it.
+func (c *Client) leaveOld(a *attached) {
+	old := c.old
+	if a != nil {
+		old = append(old, a)
+	}
+	c.old = slices.DeleteFunc(old, func(a *attached) bool {
+		done := a.link.ended() != nil || !a.link.slots.serves(a.id)
+		if done {
+			c.let(a)
+		}
+		return done
+	})
 }
 
 // stream gives the stream to use, and opens one if there is none or it has
@@ -278,7 +300,7 @@ func (c *Client) share(a *attached) (*redial, error) {
 func (c *Client) connect(r *redial) {
 	ctx, cancel := context.WithTimeout(c.ctx, connectWait)
 	defer cancel()
-	c.let(c.current.Swap(nil))
+	c.leaveOld(c.current.Swap(nil))
 	a, err := c.dial(ctx)
 	if c.ctx.Err() != nil && err != nil {
 		err = ErrClosed

@@ -138,6 +138,7 @@ func (l *link) enqueue(f *flow, o *out) {
 	}
 	f.push(o)
 	if o.call != nil {
+		o.call.state.Store(callReplying)
 		o.size = len(o.data)
 		l.replying.Add(int64(o.size))
 		l.replies++

@@ -170,7 +170,7 @@ func (l *link) newCall(in *inbound, entry *atomic.Pointer[call], f *frame, total
 	c := &call{link: l, in: in, entry: entry, id: f.id}
 	c.msg = Message{Index: f.index, From: l.peer, Port: in.svc.number, Mode: Request}
 	if total > small {
-		c.held = int64(total)
+		c.held.Store(int64(total))
 	}
 	if f.timeout > 0 {
 		c.deadline = l.clock().Add(time.Duration(f.timeout) * time.Millisecond)

@@ -16,8 +16,7 @@ func (j *job) run() {
 	s := j.svc
 	switch {
 	case j.call != nil:
-		s.bytesIn.Add(uint64(len(j.call.msg.Data)))
-		j.call.run(s, timed(s.calls.Add(1)-1))
+		j.call.run(s)
 	case j.in != nil:
 		j.runItems()
 	default:
@@ -65,8 +64,7 @@ func (j *job) handle(l *link, m *Message) {
 		s.drops.Add(1)
 		return
 	}
-	s.bytesIn.Add(uint64(len(m.Data)))
-	if _, err := s.call(l.ctx, m, timed(s.calls.Add(1)-1)); err != nil {
+	if _, err := s.call(l.ctx, m); err != nil {
 		s.errors.Add(1)
 		s.mux.log().Debug("port handler failed", "port", s.number, "peer", l.peer.ID.Short(), "err", err)
 	}

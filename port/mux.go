@@ -194,14 +194,14 @@ func (m *Mux) Drain(ctx context.Context) error {
 	defer every.Stop()
 	for {
 		running, waiting, replies := m.load()
-		if running+waiting+replies == 0 {
+		if running+waiting+replies == 0 && m.budget.idle() {
 			return nil
 		}
 		select {
 		case <-every.C:
 		case <-ctx.Done():
 			return fmt.Errorf("port: drain: %d running, %d waiting, %d replies not taken: %w",
-				running, waiting, replies, ctx.Err())
+				running, waiting, replies, context.Cause(ctx))
 		}
 	}
 }

@@ -52,6 +52,7 @@ const (
 // port are refused.
 func (p *pool) push(works []work) {
 	var over []*call
+	calls, streams := 0, 0
 	p.mu.Lock()
 	for i := range works {
 		w := &works[i]
@@ -62,6 +63,7 @@ func (p *pool) push(works []work) {
 			w.in.queue.push(w.item)
 			if !w.in.queued {
 				w.in.queued = true
+				streams++
 				w.svc.queue.push(work{svc: w.svc, in: w.in})
 				p.readyLocked(w.svc)
 			}
@@ -70,11 +72,12 @@ func (p *pool) push(works []work) {
 		default:
 			p.queued++
 			w.svc.waiting++
+			calls++
 			w.svc.queue.push(*w)
 			p.readyLocked(w.svc)
 		}
 	}
-	p.wakeLocked((len(works) + perWake - 1) / perWake)
+	p.wakeLocked(streams + (calls+perWake-1)/perWake)
 	p.mu.Unlock()
 	for _, c := range over {
 		c.in.svc.busy.Add(1)

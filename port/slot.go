@@ -38,7 +38,7 @@ type slot struct {
 	gen    uint32
 	id     atomic.Uint32
 	state  atomic.Int32
-	stream *stream
+	stream atomic.Uint32 // id + 1 of the stream; 0: none
 
 	answered chan struct{} // holds one
 	reply    []byte        // written before answered
@@ -96,7 +96,7 @@ func (t *slots) growLocked() bool {
 // put takes a slot back.
 func (t *slots) put(s *slot) {
 	s.state.Store(slotFree)
-	s.stream = nil
+	s.stream.Store(0)
 	t.mu.Lock()
 	t.free = append(t.free, s)
 	t.mu.Unlock()
@@ -130,6 +130,22 @@ func (t *slots) answer(s *slot, reply []byte, err error) {
 	if s.state.CompareAndSwap(slotLeft, slotFree) {
 		t.put(s)
 	}
+}
+
+// serves tells whether a request of a stream waits for its answer.
+func (t *slots) serves(stream uint32) bool {
+	t.mu.Lock()
+	count := t.count
+	t.mu.Unlock()
+	for i := range count >> segmentBits {
+		seg := t.segs[i].Load()
+		for j := range seg {
+			if seg[j].stream.Load() == stream+1 {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // leave tells whether the caller may go without its answer; if not, the answer

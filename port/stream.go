@@ -104,7 +104,11 @@ func (l *link) onOpened(f *frame) {
 	l.mu.Lock()
 	s := l.streams[f.id]
 	l.mu.Unlock()
-	if s == nil || s.mode != 0 || !f.mode.valid() {
+	if s == nil || s.mode != 0 {
+		return
+	}
+	if !f.mode.valid() {
+		s.close(&ModeError{f.mode})
 		return
 	}
 	s.mode, s.name, s.most = f.mode, string(f.body), int(f.max)
@@ -145,7 +149,7 @@ func (s *stream) request(ctx context.Context, index uint32, data []byte) (reply 
 	if err != nil {
 		return nil, false, err
 	}
-	sl.stream = s
+	sl.stream.Store(s.id + 1)
 	posted := s.post(sl, index, timeout(ctx), data)
 	select {
 	case <-sl.answered:
