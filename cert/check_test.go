@@ -52,6 +52,7 @@ func edit(f func(*x509.Certificate)) made { return made{edit: f} }
 func (m made) of(ca *CA) made              { m.by = ca; return m }
 func (m made) with(key crypto.Signer) made { m.key = key; return m }
 func usages(u ...x509.ExtKeyUsage) made    { return edit(func(c *x509.Certificate) { c.ExtKeyUsage = u }) }
+
 func signedBy(a x509.SignatureAlgorithm) made {
 	return edit(func(c *x509.Certificate) { c.SignatureAlgorithm = a })
 }

@@ -266,7 +266,8 @@ func TestT3Rotation(t *testing.T) {
 			same  func(s *Snapshot) bool
 		}{
 			{"both authorities", func() { p.write("ca.pem", both) }, func(s *Snapshot) bool { return len(s.Trust.Authorities()) == 2 }},
-			{"the new leaf, its files a second apart", func() {
+			{"the new leaf, with a look between its files", func() {
+				time.Sleep(time.Second)
 				p.write("a.key", next.Key)
 				time.Sleep(1500 * time.Millisecond)
 				p.write("a.crt", next.Cert)

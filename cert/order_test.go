@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // What each call answers, in any order.
@@ -111,5 +112,41 @@ func TestCloseEndsReload(t *testing.T) {
 				t.Errorf("Reload beside Close = %v, want nil or %v", err, ErrClosed)
 			}
 		}
+	})
+}
+
+// A gate is a log that holds up whoever writes to it.
+type gate struct {
+	slog.Handler
+	open chan struct{}
+}
+
+func (g gate) Handle(context.Context, slog.Record) error {
+	<-g.open
+	return nil
+}
+
+func TestCloseWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := gate{slog.NewTextHandler(new(lines), nil), make(chan struct{})}
+		p := newPlace(t, material(t, caNow(t, "ours"), NodeOptions{Name: "a", Validity: 40 * day, Now: time.Now()}))
+		f := p.files()
+		f.Logger = slog.New(g)
+		start(t, f)
+		p.put(material(t, caNow(t, "next"), NodeOptions{Name: "a"}))
+		time.Sleep(2 * pollInterval) // the watcher now has something to say
+		closed := make(chan struct{})
+		go func() {
+			f.Close()
+			close(closed)
+		}()
+		synctest.Wait()
+		select {
+		case <-closed:
+			t.Error("Close returned before the watcher ended")
+		default:
+		}
+		close(g.open)
+		<-closed
 	})
 }

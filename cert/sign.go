@@ -48,7 +48,7 @@ func VerifySignature(pub crypto.PublicKey, msg, sig []byte) error {
 	case ed25519.PublicKey:
 		ok = ed25519.Verify(pub, digest, sig)
 	case *ecdsa.PublicKey:
-		ok = len(sig) <= MaxSignature && ecdsa.VerifyASN1(pub, digest, sig)
+		ok = ecdsa.VerifyASN1(pub, digest, sig)
 	}
 	if !ok {
 		return ErrSignature
