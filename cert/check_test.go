@@ -349,3 +349,34 @@ func TestNewTrustRefuses(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkCheck(b *testing.B) {
+	ca := newCA(b, "ours")
+	p := must[*Pair](b)(ca.Issue(NodeOptions{Name: "b", Now: noon}))
+	trust := trustIn(b, nil, ca)
+	chain := []*x509.Certificate{p.Cert}
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := trust.Check(chain, Client, noon); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// What a stranger can make us spend: the worst of cases that we know.
+func BenchmarkRefuse(b *testing.B) {
+	trust := trustIn(b, nil, newCA(b, "ours"))
+	by := newCA(b, "other")
+	chain := []*x509.Certificate{nil}
+	for range maxChain - 1 {
+		by = edit(asCA).of(by).make(b, "sub")
+		chain = append(chain, by.Cert)
+	}
+	chain[0] = made{by: by}.make(b, "b").Cert
+	b.ReportAllocs()
+	for b.Loop() {
+		if trust.Check(chain, Client, noon) == nil {
+			b.Fatal("believed")
+		}
+	}
+}

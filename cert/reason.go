@@ -38,7 +38,8 @@ const (
 
 // A CheckError says why a certificate is refused. Its text may be shown to the
 // peer whose certificate it is: it holds nothing that the peer does not know,
-// save the time on our clock.
+// save the time on our clock. (KeyMismatch names a file, and is never about a
+// peer.)
 type CheckError struct {
 	// Reason is for counting and comparing.
 	Reason Reason
