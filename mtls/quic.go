@@ -45,9 +45,11 @@ const (
 // sides; the windows do not grow.
 func quicConfig(cfg *config, streams int64) *quic.Config {
 	return &quic.Config{
-		HandshakeIdleTimeout:           cfg.handshake,
-		MaxIdleTimeout:                 cfg.deadAfter,
-		KeepAlivePeriod:                cfg.deadAfter / 3, // later than our ping where there is one
+		HandshakeIdleTimeout: cfg.handshake,
+		// A lost connection shows when a sign of life has gone unanswered: both
+		// times together are deadAfter. Where there is our ping it comes first.
+		KeepAlivePeriod:                cfg.deadAfter / 3,
+		MaxIdleTimeout:                 cfg.deadAfter - cfg.deadAfter/3,
 		InitialStreamReceiveWindow:     streamWindow,
 		MaxStreamReceiveWindow:         streamWindow,
 		InitialConnectionReceiveWindow: connectionWindow,
@@ -62,7 +64,10 @@ func quicConfig(cfg *config, streams int64) *quic.Config {
 func newSocket(conn net.PacketConn, now *cert.Snapshot) *socket {
 	s := &socket{conn: conn, local: addrPort(conn.LocalAddr())}
 	s.quic = &quic.Transport{
-		Conn:                conn,
+		Conn: conn,
+		// Long enough for the shortest packet with a frame of ours to be worth a
+		// stateless reset, which must be the smaller of the two.
+		ConnectionIDLength:  16,
 		StatelessResetKey:   resetKey(now),
 		VerifySourceAddress: func(net.Addr) bool { return s.pending.Load() > retryAbove },
 		ConnContext:         s.newcomer,

@@ -145,6 +145,16 @@ func (s *session) addCredit(c *channel, n uint32) {
 	s.mu.Unlock()
 }
 
+// tell has the writer say something of the session's own.
+func (s *session) tell(set func(o *out)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		set(&s.out)
+		s.kickLocked()
+	}
+}
+
 func (s *session) writeLoop() {
 	defer s.left()
 	for range s.wake {
