@@ -47,20 +47,19 @@ func (m *Machine) greetSeed(b []byte) {
 	m.out = append(m.out, Send{Host: s.host, Kind: wire.KindJoin, Payload: m.joinMessage(m.lastTick)})
 }
 
-// Answered tells who is at a seed's address. Our own address is forgotten, and
-// so is the last seed's want of a table if it was ours.
+// Answered tells who is at a seed's address. If we are, it is not asked to let
+// us join; with nobody else to ask, we have joined.
 func (m *Machine) Answered(host string, id node.ID) {
-	if id == m.self.rec.ID {
-		m.seeds = slices.DeleteFunc(m.seeds, func(s seed) bool { return s.host == host })
-		if len(m.seeds) == 0 {
-			m.joined = true
-		}
-		return
-	}
+	others := false
 	for i := range m.seeds {
-		if m.seeds[i].host == host {
-			m.seeds[i].id = id
+		s := &m.seeds[i]
+		if s.host == host {
+			s.id = id
 		}
+		others = others || s.id != m.self.rec.ID
+	}
+	if !others {
+		m.joined, m.joinAt = true, unset
 	}
 }
 

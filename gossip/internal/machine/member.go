@@ -38,6 +38,9 @@ type Member struct {
 // except for times and phi.
 func (m *Machine) Version() uint64 { return m.version }
 
+// Count is how many members we hold alive, with us.
+func (m *Machine) Count() int { return len(m.living) }
+
 // Members lists us and everybody else who is alive, or was until a short while
 // ago, in no order.
 func (m *Machine) Members(now time.Duration) []Member {

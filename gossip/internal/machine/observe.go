@@ -184,6 +184,23 @@ func (m *Machine) Closed(now time.Duration, ref node.Ref) {
 	m.rest(now)
 }
 
+// Connected tells that a session to ref is open: its run, whichever, lives.
+func (m *Machine) Connected(now time.Duration, ref node.Ref) {
+	if m.halted || ref.ID == m.self.rec.ID {
+		return
+	}
+	m.wake(now)
+	r := m.rows[wire.Short(ref.ID)]
+	switch {
+	case r == nil || r.rec.ID != ref.ID:
+	case r.rec.Generation == ref.Generation:
+		m.signOfLife(now, r)
+	case r.rec.Generation < ref.Generation:
+		m.wantFrom(now, peer{id: ref.ID, short: r.short})
+	}
+	m.rest(now)
+}
+
 // hears tells whether r is a subject of ours that is not silent.
 func (m *Machine) hears(now time.Duration, r *row) bool {
 	s := m.subject(r)

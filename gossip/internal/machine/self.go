@@ -107,14 +107,19 @@ func (m *Machine) onNotice(now time.Duration, p peer, payload []byte) error {
 	return nil
 }
 
+// GiveWay ends the machine because a newer run with our key is there.
+func (m *Machine) GiveWay(now time.Duration) {
+	if !m.halted {
+		m.event(now, Superseded, m.self)
+		m.halted = true
+	}
+}
+
 // learnMyself takes in a record with our own id and key that we did not write
 // last. Of two runs the older ends.
 func (m *Machine) learnMyself(now time.Duration, rec *wire.Record) {
 	if rec.Generation > m.self.rec.Generation {
-		e := m.eventAbout(now, Superseded, m.self)
-		e.Record = rec
-		m.emit(e)
-		m.halted = true
+		m.GiveWay(now)
 		return
 	}
 	// The same run and a higher incarnation: words of ours that we have
