@@ -9,7 +9,7 @@ import (
 
 // MaxUnreliable is how long an unreliable message may be, on every transport
 // alike; less if the transport's datagrams are shorter.
-const MaxUnreliable = 1152
+const MaxUnreliable = 1140
 
 const (
 	// maxDatagrams is how many unreliable messages wait for a session that has
@@ -17,9 +17,8 @@ const (
 	maxDatagrams = 256
 	// gramQueue is how many wait at a port of ours; the oldest is dropped.
 	gramQueue = 1024
-	// gramHead is what stands before a message in a datagram: stream 4, length
-	// 2. A datagram holds one or more.
-	gramHead = 6
+	// gramHead is what stands before a message in a datagram: stream 4.
+	gramHead = 4
 	// carrierWait bounds the dial of a carrier in Connect, and carrierRest is how
 	// long after a failure it is not tried again.
 	carrierWait = 3 * time.Second
@@ -114,9 +113,7 @@ func (s *stream) sendUnreliable(data []byte) error {
 	}
 	if l.datagrams() {
 		h := heads.Get().(*[maxHead]byte)
-		head := binary.BigEndian.AppendUint32(h[:0], s.id)
-		head = binary.BigEndian.AppendUint16(head, uint16(len(data)))
-		if !l.grams.SendDatagram(head, data) {
+		if !l.grams.SendDatagram(binary.BigEndian.AppendUint32(h[:0], s.id), data) {
 			l.mux.sent.drops.Add(1)
 		}
 		heads.Put(h)
@@ -163,19 +160,15 @@ func (l *link) fillDatagramsLocked(put func(code uint64, head, body []byte) bool
 
 // deliverDatagram is called by the carrier's reader.
 func (l *link) deliverDatagram(b []byte) {
+	if len(b) < gramHead {
+		l.mux.strays.Add(1)
+		return
+	}
 	l.mu.Lock()
-	dead := l.err != nil
+	in, dead := l.inbounds[binary.BigEndian.Uint32(b)], l.err != nil
 	l.mu.Unlock()
-	for len(b) >= gramHead && !dead {
-		n := int(binary.BigEndian.Uint16(b[4:]))
-		if len(b) < gramHead+n {
-			break
-		}
-		l.mu.Lock()
-		in := l.inbounds[binary.BigEndian.Uint32(b)]
-		l.mu.Unlock()
-		l.takeDatagram(in, append([]byte(nil), b[gramHead:gramHead+n]...))
-		b = b[gramHead+n:]
+	if !dead {
+		l.takeDatagram(in, append([]byte(nil), b[gramHead:]...))
 	}
 }
 
