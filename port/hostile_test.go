@@ -27,11 +27,6 @@ func TestBreachesEndTheSession(t *testing.T) {
 		"a request in a place too far": {func(r, s uint32) []frame {
 			return []frame{{kind: kindRequest, id: maxCalls, stream: r}}
 		}, "too many requests"},
-		"requests without credit": {func(r, s uint32) []frame {
-			return many(27, func(i int) frame {
-				return frame{kind: kindRequestFirst, id: uint32(i), stream: r, total: 1 << 20, body: large}
-			})
-		}, "credit"},
 		"messages without credit": {func(r, s uint32) []frame {
 			return many(27, func(int) frame { return frame{kind: kindSend, id: s, body: large} })
 		}, "credit"},
