@@ -2,7 +2,9 @@ package mtls
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
+	"time"
 
 	"kith/p2p"
 )
@@ -90,5 +92,34 @@ func BenchmarkPingPong(b *testing.B) {
 			b.Fatal(err)
 		}
 		<-back
+	}
+}
+
+// BenchmarkDatagrams sends as fast as datagrams are taken; lost/s is what did
+// not arrive though it was taken.
+func BenchmarkDatagrams(b *testing.B) {
+	for _, size := range []int{64, 1024} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			w := newWorld(b)
+			dialled, accepted, xs, ys := both(b, w.transport("x"), w.transport("y"))
+			from, to := xs[0].(p2p.Datagrams), ys[0].(p2p.Datagrams)
+			if err := from.OpenDatagrams(b.Context()); err != nil {
+				b.Fatal(err)
+			}
+			to.OnDatagram(func([]byte) {})
+			body := make([]byte, size)
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				for !from.SendDatagram(nil, body) {
+					runtime.Gosched()
+				}
+			}
+			sent := dialled.Stats().DatagramsOut
+			for last := uint64(1); last != accepted.Stats().DatagramsIn; time.Sleep(10 * time.Millisecond) {
+				last = accepted.Stats().DatagramsIn
+			}
+			b.ReportMetric(100*float64(sent-accepted.Stats().DatagramsIn)/float64(sent), "%lost")
+		})
 	}
 }
