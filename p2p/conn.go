@@ -49,7 +49,9 @@ func (c *conn) dialledBy(self node.ID) node.ID {
 //
 // Of two connections to one node the one of the later run stays. In the same
 // run, if each side has dialled, the one dialled by the smaller id stays; so both
-// come to the same answer. Otherwise the first stays.
+// come to the same answer. If the same side has dialled twice, the second stays
+// where runs are told: that side says hello only when it has no other, so the
+// first has ended there and the news is under way. Otherwise the first stays.
 func (c *core) admit(n *conn, theirs Hello) (old *conn, err error) {
 	id := n.session.Remote()
 	switch {
@@ -77,6 +79,9 @@ func (c *core) rival(n, old *conn, epoch uint64) error {
 			return nil
 		}
 		return DiscSuperseded
+	}
+	if n.inbound && old.inbound && epoch != 0 {
+		return nil
 	}
 	self := c.local.ID()
 	a, b := n.dialledBy(self), old.dialledBy(self)
