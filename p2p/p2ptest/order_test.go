@@ -207,6 +207,21 @@ func TestCloseDropsWhatWasNotRead(t *testing.T) {
 	})
 }
 
+func TestLastWordsAreReadAfterTheEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		net := new(Network)
+		defer net.Close()
+		a, b := connect(t, net, "a", "b", 1)
+		write(t, a.rw[0], 0, "x")
+		a.Close(p2p.DiscQuitting)
+		<-b.Done()
+		b.Close(nil) // as a server does when another protocol has seen the end
+		if m, err := b.rw[0].ReadMsg(); err != nil || string(m.Payload) != "x" {
+			t.Errorf("ReadMsg = %q, %v; want what the peer said before it closed", m.Payload, err)
+		}
+	})
+}
+
 func TestSessionsLeaveNothing(t *testing.T) {
 	net := new(Network)
 	defer net.Close()

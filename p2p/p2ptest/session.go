@@ -145,15 +145,12 @@ func (s *session) Close(reason error) error {
 
 // end ends the session, if that has not been done: err says why, word is what
 // the peer is sent, if it is sent anything. With discard what has arrived and
-// was not read is lost.
+// was not read is lost: not so if the session has ended before, for one protocol
+// that sees the end first must not take from another its peer's last words.
 func (s *session) end(err error, word []byte, discard bool) {
 	s.mu.Lock()
 	if s.err != nil {
-		channels := s.channels
 		s.mu.Unlock()
-		for _, c := range channels {
-			c.in.end(err, discard)
-		}
 		return
 	}
 	s.err = err
