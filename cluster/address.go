@@ -23,28 +23,34 @@ const (
 	maxSights = 256
 )
 
+// A look is one session in which a member sees us.
+type look uint64
+
 // A sight is how one member sees us.
 type sight struct {
 	by    node.ID
-	seen  netip.AddrPort // where that member reaches us, or would
-	local netip.AddrPort // our end of the session, with the port we listen on
-	at    time.Time      // when the session began, or was there last
+	seen  netip.AddrPort // where that member reaches us; port 0 is the one we listen on
+	local netip.AddrPort // our end of the session; port 0 likewise
+	look  look
+	ended time.Time // when the session ended; zero while it is there
 }
 
 // vantage finds out under which addresses others reach us when we listen on all
 // of a machine's. It has no clock: its callers say what time it is.
 type vantage struct {
-	port   uint16 // where we listen
+	port   uint16 // where we listen; it may be set after the first sights
 	sights []sight
+	looks  look
 }
 
 // see takes in a session with a member that says it sees us at you. A member
 // that dialled us names the address that it dialled; of one that we dialled the
 // port is that of our end, so only the address counts.
-func (v *vantage) see(now time.Time, by node.ID, you, local netip.AddrPort, inbound bool) {
-	s := sight{by: by, at: now, local: netip.AddrPortFrom(local.Addr().Unmap(), v.port)}
+func (v *vantage) see(by node.ID, you, local netip.AddrPort, inbound bool) look {
+	v.looks++
+	s := sight{by: by, look: v.looks, local: netip.AddrPortFrom(local.Addr().Unmap(), 0)}
 	if good(you.Addr()) {
-		s.seen = netip.AddrPortFrom(you.Addr().Unmap(), v.port)
+		s.seen = netip.AddrPortFrom(you.Addr().Unmap(), 0)
 		if inbound && you.Port() != 0 {
 			s.seen = netip.AddrPortFrom(you.Addr().Unmap(), you.Port())
 		}
@@ -54,13 +60,15 @@ func (v *vantage) see(now time.Time, by node.ID, you, local netip.AddrPort, inbo
 		v.sights = slices.Delete(v.sights, 0, 1)
 	}
 	v.sights = append(v.sights, s)
+	return s.look
 }
 
-// still tells that the session with a member is there.
-func (v *vantage) still(now time.Time, by node.ID) {
+// lose tells that a session has ended. If its member has another one by now,
+// that counts on.
+func (v *vantage) lose(now time.Time, l look) {
 	for i := range v.sights {
-		if v.sights[i].by == by {
-			v.sights[i].at = now
+		if v.sights[i].look == l {
+			v.sights[i].ended = now
 		}
 	}
 }
@@ -74,7 +82,7 @@ func good(a netip.Addr) bool {
 // our own ends of the sessions. Those with most witnesses come first, loopback
 // last.
 func (v *vantage) hosts(now time.Time) []string {
-	v.sights = slices.DeleteFunc(v.sights, func(s sight) bool { return now.Sub(s.at) > sightFor })
+	v.sights = slices.DeleteFunc(v.sights, func(s sight) bool { return !s.ended.IsZero() && now.Sub(s.ended) > sightFor })
 	seen := v.count(func(s sight) netip.AddrPort { return s.seen }, minWitnesses)
 	if len(seen) == 0 {
 		seen = v.count(func(s sight) netip.AddrPort { return s.local }, 1)
@@ -89,7 +97,11 @@ func (v *vantage) hosts(now time.Time) []string {
 func (v *vantage) count(of func(sight) netip.AddrPort, least int) []netip.AddrPort {
 	witnesses := make(map[netip.AddrPort]int)
 	for _, s := range v.sights {
-		if a := of(s); good(a.Addr()) {
+		a := of(s)
+		if a.Port() == 0 {
+			a = netip.AddrPortFrom(a.Addr(), v.port)
+		}
+		if good(a.Addr()) {
 			witnesses[a]++
 		}
 	}

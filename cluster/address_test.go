@@ -39,7 +39,10 @@ func TestWhoSeesUsWhere(t *testing.T) {
 		v := vantage{port: 38080}
 		for _, s := range test.sees {
 			you, _ := netip.ParseAddrPort(s.you)
-			v.see(now, node.ID{s.by}, you, netip.MustParseAddrPort(s.local), s.inbound)
+			l := v.see(node.ID{s.by}, you, netip.MustParseAddrPort(s.local), s.inbound)
+			if test.after > 0 {
+				v.lose(now, l)
+			}
 		}
 		if got := v.hosts(now.Add(test.after)); !slices.Equal(got, test.want) {
 			t.Errorf("%s: hosts = %v, want %v", test.name, got, test.want)
@@ -50,16 +53,21 @@ func TestWhoSeesUsWhere(t *testing.T) {
 func TestSightsAreBoundedAndLast(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
 	v := vantage{port: 1}
+	you, local := netip.MustParseAddrPort("192.0.2.7:1"), netip.MustParseAddrPort("10.0.0.7:1")
+	var old look
 	for i := range 3 * maxSights {
-		v.see(now, node.ID{byte(i), byte(i >> 8)}, netip.MustParseAddrPort("192.0.2.7:1"), netip.MustParseAddrPort("10.0.0.7:1"), false)
+		old = v.see(node.ID{byte(i), byte(i >> 8)}, you, local, false)
 	}
 	if len(v.sights) != maxSights {
 		t.Errorf("%d sights are kept, want %d", len(v.sights), maxSights)
 	}
-	later := now.Add(sightFor)
-	v.still(later, v.sights[0].by)
-	v.still(later, v.sights[1].by)
-	if got := v.hosts(later.Add(1)); len(got) != 1 || len(v.sights) != 2 {
+	last := v.sights[maxSights-1].by
+	v.see(last, you, local, false) // a newer session with the same member
+	v.lose(now, old)
+	for _, s := range v.sights[:maxSights-2] {
+		v.lose(now, s.look)
+	}
+	if got := v.hosts(now.Add(sightFor + 1)); len(got) != 1 || len(v.sights) != 2 {
 		t.Errorf("hosts = %v of %d sights, want one of the two sessions that are still there", got, len(v.sights))
 	}
 }

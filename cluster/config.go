@@ -17,10 +17,11 @@ type Config struct {
 	// CRL and StateFile are paths; empty means none and the default.
 	CRL, StateFile string
 	ListenAddr     string
-	// Seeds are "host:port", that of seed_host first.
+	// Seeds are as Node has them, that of seed_host first, with the id if
+	// seed_host_name is one.
 	Seeds []string
-	// SeedName is who must answer at the first of Seeds; zero means anybody.
-	SeedName    node.ID
+	// SeedName is seed_host_name if that is a name in a certificate.
+	SeedName    string
 	Advertise   []string
 	Version     [3]uint16
 	Profile     Profile
@@ -33,6 +34,7 @@ type Config struct {
 
 	profile  string // "fast" or "seed"
 	seedHost string
+	seedID   node.ID
 	settings map[string]setting
 }
 
@@ -137,4 +139,12 @@ func (c *Config) CheckFiles() error {
 		return failed
 	}
 	return nil
+}
+
+// Node is a node with this configuration. Admin and Serve are left to the caller.
+func (c *Config) Node() *Node {
+	return &Node{
+		CA: c.CA, Cert: c.Cert, Key: c.Key, CRL: c.CRL, StateFile: c.StateFile, ListenAddr: c.ListenAddr, Advertise: c.Advertise,
+		Seeds: c.Seeds, SeedName: c.SeedName, Profile: c.Profile, Version: c.Version, DialTimeout: c.DialTimeout,
+	}
 }

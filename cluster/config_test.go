@@ -69,7 +69,7 @@ func TestTheSeedsConfiguration(t *testing.T) {
 	if c.CA != "./tests/ca/ca_cert.pem" || c.Cert != "./tests/A/a.crt" || c.Key != "./tests/A/a.key" || c.ListenAddr != "0.0.0.0:38080" {
 		t.Errorf("paths and address are %q %q %q %q", c.CA, c.Cert, c.Key, c.ListenAddr)
 	}
-	if c.Version != [3]uint16{0, 1, 0} || c.DialTimeout != 5*time.Second || len(c.Seeds) != 0 || !c.SeedName.IsZero() {
+	if c.Version != [3]uint16{0, 1, 0} || c.DialTimeout != 5*time.Second || len(c.Seeds) != 0 || c.SeedName != "" {
 		t.Errorf("version %v, timeout %v, seeds %v, seed name %v", c.Version, c.DialTimeout, c.Seeds, c.SeedName)
 	}
 	// The seed's own grace is shorter than its detection time: allowed, but said.
@@ -118,7 +118,7 @@ var cases = map[string][][2]string{
 	"key_file":                 paths,
 	"local_host":               {{"empty", `""`}, {"wrong type", `8080`}, {"no port", `"0.0.0.0"`}, {"port too high", `"0.0.0.0:65536"`}, {"port below", `"0.0.0.0:-1"`}, {"ok any port", `":0"`}, {"ok IPv6", `"[::]:38080"`}},
 	"seed_host":                {{"ok empty", `""`}, {"wrong type", `["a:1"]`}, {"no port", `"a"`}, {"port 0", `"a:0"`}, {"port too high", `"a:65536"`}, {"no host", `":1"`}, {"ok name", `"seed.example:1"`}, {"ok IPv6", `"[2001:db8::1]:65535"`}},
-	"seed_host_name":           {{"ok empty", `""`}, {"wrong type", `7`}, {"too short", `"VmvoecS91Ydy"`}, {"with a generation", `"VmvoecS91YdyzncoXp94iFgkmCu82SitFTfFYT4DeKR/1701161221917"`}, {"without a seed_host", `"VmvoecS91YdyzncoXp94iFgkmCu82SitFTfFYT4DeKR"`}},
+	"seed_host_name":           {{"ok empty", `""`}, {"wrong type", `7`}, {"a slip in an id", `"VmvoecS91YdyzncoXp94iFgkmCu82SitFTfFYT4DeK"`}, {"no name at all", `"a b"`}, {"with a generation", `"VmvoecS91YdyzncoXp94iFgkmCu82SitFTfFYT4DeKR/1701161221917"`}, {"without a seed_host", `"VmvoecS91YdyzncoXp94iFgkmCu82SitFTfFYT4DeKR"`}},
 	"phi_threshold":            {{"wrong type", `"8"`}, {"empty", `""`}, {"zero", `0`}, {"below", `0.99`}, {"above", `50.1`}, {"far above", `1e400`}, {"negative", `-8`}, {"ok lowest", `1`}, {"ok highest", `50`}},
 	"sampling_window_size":     {{"wrong type", `"1000"`}, {"empty", `[]`}, {"zero", `0`}, {"below", `9`}, {"above", `10001`}, {"fraction", `10.5`}, {"ok lowest", `10`}, {"ok highest", `1e4`}},
 	"max_interval":             times("5001"),
@@ -283,7 +283,7 @@ func TestOwnKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(c.Seeds, []string{"a.example:1", "b.example:2"}) || c.SeedName.IsZero() || !slices.Equal(c.Advertise, []string{"a.example:38080"}) {
+	if !slices.Equal(c.Seeds, []string{"kith://VmvoecS91YdyzncoXp94iFgkmCu82SitFTfFYT4DeKR@a.example:1", "b.example:2"}) || c.SeedName != "" || !slices.Equal(c.Advertise, []string{"a.example:38080"}) {
 		t.Errorf("seeds %v, seed name %v, advertise %v", c.Seeds, c.SeedName, c.Advertise)
 	}
 	if c.Admin != "/run/a.sock" || c.CRL != "crl.pem" || c.StateFile != "s" {
@@ -294,11 +294,22 @@ func TestOwnKeys(t *testing.T) {
 	}
 }
 
+func TestASeedsNameInItsCertificate(t *testing.T) {
+	c, err := cluster.FromJSON([]byte(`{` + required + `, "seed_host": "a.example:1", "seed_host_name": "a", "seeds": ["kith://VmvoecS91YdyzncoXp94iFgkmCu82SitFTfFYT4DeKR@[::1]:2"]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := c.Node()
+	if n.SeedName != "a" || !slices.Equal(n.Seeds, []string{"a.example:1", "kith://VmvoecS91YdyzncoXp94iFgkmCu82SitFTfFYT4DeKR@[::1]:2"}) {
+		t.Errorf("SeedName %q, Seeds %v", n.SeedName, n.Seeds)
+	}
+}
+
 func TestOwnKeysRefused(t *testing.T) {
 	for _, test := range []struct{ extra, want string }{
 		{`"profile": "slow"`, `line 1: profile: "slow": must be "fast" or "seed"`},
-		{`"seeds": "a:1"`, `line 1: seeds: "a:1": must be a list of host:port to dial, at most 16`},
-		{`"seeds": ["a"]`, `line 1: seeds: ["a"]: must be a list of host:port to dial, at most 16`},
+		{`"seeds": "a:1"`, `line 1: seeds: "a:1": must be a list of at most 16 host:port to dial, or kith://id@host:port if nobody else may answer`},
+		{`"seeds": ["a"]`, `line 1: seeds: ["a"]: must be a list of at most 16 host:port to dial, or kith://id@host:port if nobody else may answer`},
 		{`"advertise": "0"`, `line 1: advertise: "0": must be host:port, or a list of at most 8, under which others reach this node`},
 		{`"admin": 1`, `line 1: admin: 1: must be the path of a socket to make`},
 		{`"serve": {}`, `line 1: serve: {}: must be a list of {"port": 1 to 65535, "name": text, "mode": "send", "request" or "unreliable", "command": [program, argument, …]}`},

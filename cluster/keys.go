@@ -77,7 +77,7 @@ func seedKeys() []Key {
 		},
 		{
 			Name: "seed_host_name", Type: "text", Default: `""`, Empty: "whoever has a certificate of ours may answer",
-			rule:    "must be a node's name in base58, without /generation; empty for whoever answers with a certificate of the CA",
+			rule:    "must be a node's name in base58, without /generation, or a name in its certificate; empty for whoever has one of the CA",
 			Meaning: "who must answer at seed_host",
 			set:     func(c *Config, v value) bool { return v.seedName(c) },
 		},
@@ -192,9 +192,9 @@ func ownKeys() []Key {
 		},
 		{
 			Name: "seeds", Type: "list of texts", Default: "[]", Empty: "no more than seed_host",
-			rule:    "must be a list of host:port to dial, at most 16",
-			Meaning: "more members to join by, beside seed_host; whoever answers with a certificate of the CA is taken",
-			set:     func(c *Config, v value) bool { return v.hosts(&c.Seeds, 16) },
+			rule:    "must be a list of at most 16 host:port to dial, or kith://id@host:port if nobody else may answer",
+			Meaning: "more members to join by, beside seed_host",
+			set:     func(c *Config, v value) bool { return v.seeds(&c.Seeds) },
 		},
 		{
 			Name: "advertise", Type: "text or list of texts", Default: "[]", Empty: "what other members see",

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"kith/node"
 )
 
 // A reading makes a Config and gathers the problems on the way.
@@ -109,7 +111,12 @@ func (r *reading) values() {
 		}
 	}
 	if r.config.seedHost != "" {
-		r.config.Seeds = append([]string{r.config.seedHost}, r.config.Seeds...)
+		first := node.Node{ID: r.config.seedID, Hosts: []string{r.config.seedHost}}
+		text := r.config.seedHost
+		if !first.ID.IsZero() {
+			text = first.String()
+		}
+		r.config.Seeds = append([]string{text}, r.config.Seeds...)
 	}
 }
 
@@ -202,7 +209,7 @@ func (r *reading) crossRules() {
 	if p.Seeds+p.Others == 0 && r.good("seed_amount", "not_seed_amount") {
 		blame("must not be 0 when not_seed_amount is 0", "must not be 0 when seed_amount is 0", "seed_amount", "not_seed_amount")
 	}
-	if !r.config.SeedName.IsZero() && r.config.seedHost == "" && r.good("seed_host") {
+	if (r.config.SeedName != "" || !r.config.seedID.IsZero()) && r.config.seedHost == "" && r.good("seed_host") {
 		blame("needs a seed_host that it is the name of", "", "seed_host_name", "")
 	}
 	detection := time.Duration(p.Phi * float64(p.Heartbeat))

@@ -3,6 +3,8 @@ package cluster
 import (
 	"fmt"
 	"slices"
+
+	"kith/port"
 )
 
 // A Serve is a port that is served by a command. Programs may ignore it: only
@@ -10,7 +12,7 @@ import (
 type Serve struct {
 	Port    uint16
 	Name    string
-	Mode    uint8
+	Mode    port.Mode
 	Command []string
 }
 
@@ -102,11 +104,11 @@ func (s *Serve) set(key string, v value) (rule string) {
 	return rule
 }
 
-func (v value) mode() (uint8, bool) {
-	if n, ok := v.whole(1, 3); ok {
-		return uint8(n), true
+func (v value) mode() (port.Mode, bool) {
+	if n, ok := v.whole(int(port.Send), int(port.Unreliable)); ok {
+		return port.Mode(n), true
 	}
 	s, _ := v.text()
-	i := slices.Index([]string{"send", "request", "unreliable"}, s)
-	return uint8(i + 1), i >= 0
+	var m port.Mode
+	return m, m.UnmarshalText([]byte(s)) == nil
 }

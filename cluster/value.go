@@ -85,17 +85,38 @@ func (v value) seedHost(c *Config) bool {
 	return ok
 }
 
+// seedName is an id or a name in a certificate. What looks like an id must be one:
+// a slip in it shall not be taken for a name.
 func (v value) seedName(c *Config) bool {
+	const base58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 	s, ok := v.text()
 	if !ok || s == "" {
 		return ok
 	}
-	id, err := node.ParseID(s)
-	if err != nil || id.IsZero() {
+	if id, err := node.ParseID(s); err == nil {
+		c.seedID = id
+		return !id.IsZero()
+	}
+	if len(s) > 253 || len(s) >= 40 && strings.Trim(s, base58) == "" {
 		return false
 	}
-	c.SeedName = id
+	for _, r := range s {
+		if r > 'z' || !strings.ContainsRune(base58+"0OIl.-_:", r) {
+			return false
+		}
+	}
+	c.SeedName = s
 	return true
+}
+
+// seed is what Node.Seeds takes.
+func (v value) seed() (string, bool) {
+	s, ok := v.text()
+	if ok && strings.HasPrefix(s, "kith://") {
+		n, err := node.Parse(s)
+		return s, err == nil && len(n.Hosts) > 0
+	}
+	return s, ok && goodHost(s)
 }
 
 // texts is a list of texts that ok likes.
@@ -115,8 +136,8 @@ func (v value) texts(most int, ok func(value) (string, bool)) ([]string, bool) {
 	return out, true
 }
 
-func (v value) hosts(to *[]string, most int) bool {
-	list, ok := v.texts(most, value.host)
+func (v value) seeds(to *[]string) bool {
+	list, ok := v.texts(16, value.seed)
 	if ok {
 		*to = list
 	}
@@ -135,7 +156,11 @@ func (v value) advertise(to *[]string) bool {
 		*to = []string{s}
 		return true
 	}
-	return v.hosts(to, 8)
+	list, ok := v.texts(8, value.host)
+	if ok {
+		*to = list
+	}
+	return ok
 }
 
 func (v value) version(to *[3]uint16) bool {

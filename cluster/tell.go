@@ -1,0 +1,80 @@
+package cluster
+
+import (
+	"slices"
+	"time"
+
+	"kith/gossip"
+	"kith/p2p"
+	"kith/port"
+)
+
+// settleAddresses says under which addresses others reach us, or begins to find
+// out.
+func (r *run) settleAddresses() {
+	hosts, number, ok := fixedHosts(r.node.Advertise, r.server.Addr())
+	if ok {
+		r.server.Local().SetHosts(hosts)
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.vantage.port = number
+	r.observing = true
+	r.tellAddressesLocked()
+}
+
+func (r *run) tellAddressesLocked() {
+	if !r.observing {
+		return
+	}
+	if hosts := r.vantage.hosts(time.Now()); len(hosts) > 0 {
+		r.server.Local().SetHosts(hosts)
+	}
+}
+
+// seen is the protocol of the gossip, which runs with every member, with a look
+// at where that member sees us before it begins.
+func (r *run) seen(inner p2p.Protocol) p2p.Protocol {
+	outer := inner
+	outer.Run = func(peer *p2p.Peer, rw p2p.MsgReadWriter) error {
+		r.mu.Lock()
+		look := r.vantage.see(peer.ID(), peer.Hello().You, peer.LocalAddr(), peer.Inbound())
+		r.tellAddressesLocked()
+		r.mu.Unlock()
+		err := inner.Run(peer, rw)
+		r.mu.Lock()
+		r.vantage.lose(time.Now(), look)
+		r.mu.Unlock()
+		return err
+	}
+	return outer
+}
+
+// tellPorts keeps the members informed of the ports we offer.
+func (r *run) tellPorts() {
+	last := told(r.mux.Ports())
+	for {
+		changed := r.mux.Changed()
+		if now := told(r.mux.Ports()); !slices.Equal(now, last) {
+			last = now
+			if err := r.gossip.SetPorts(now); err != nil && r.ctx.Err() == nil {
+				r.log.Warn("our ports cannot be told", "err", err)
+			}
+		}
+		select {
+		case <-changed:
+		case <-r.ctx.Done():
+			return
+		}
+	}
+}
+
+// told is what members are told of ports.
+func told(ports []port.Port) []gossip.Port {
+	out := make([]gossip.Port, len(ports))
+	for i, p := range ports {
+		out[i] = gossip.Port{Number: p.Number, Mode: uint8(p.Mode), Name: p.Name}
+	}
+	return out
+}
