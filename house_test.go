@@ -27,6 +27,7 @@ var tiers = map[string]int{
 	"kith/port":        4,
 	"kith/cluster":     5,
 	"kith/cmd/kith":    7,
+	"kith/e2e":         9,
 	"kith":             9, // holds no code
 }
 

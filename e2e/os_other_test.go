@@ -1,0 +1,13 @@
+//go:build !linux
+
+package e2e
+
+import "syscall"
+
+func dieWithUs(*syscall.SysProcAttr) {}
+
+func namespaceOfItsOwn() *syscall.SysProcAttr { return nil }
+
+func peakMemory() uint64 { return 0 }
+
+func descriptors() int { return 0 }
