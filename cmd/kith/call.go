@@ -131,6 +131,9 @@ func (c *pingCmd) Run(a *app) error {
 		}
 		if err != nil {
 			failed, last = failed+1, err
+			if c.Count == 1 {
+				break
+			}
 			a.Note("ping %s: %v", c.Peer, err)
 			continue
 		}

@@ -218,3 +218,9 @@ func partly(a *app, doc *certificates, err error) error {
 
 // certError gives an error of the package cert its code.
 func certError(err error, hint string) error { return exit.With(err, exit.Config, hint) }
+
+// isCertError tells whether a node did not start because of its certificates.
+func isCertError(err error) bool {
+	var load *cert.LoadError
+	return errors.As(err, &load) || cert.ReasonOf(err) != ""
+}

@@ -64,7 +64,7 @@ func (c *initCmd) Run(a *app) error {
 }
 
 func (c *initCmd) table(files []made, out string) *show.Table {
-	t := &show.Table{Columns: show.Narrow("FILE", "WHAT", "")}
+	t := &show.Table{Columns: show.Narrow("FILE", "WHAT", "STATE")}
 	newCA := false
 	for _, f := range files {
 		state := "found"

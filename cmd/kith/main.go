@@ -29,7 +29,9 @@ type cli struct {
 	Node   string      `help:"The running node to talk to: its admin socket, or its name or id if several run here." placeholder:"PATH" env:"KITH_NODE"`
 	Output show.Format `short:"o" enum:"table,wide,json,yaml" default:"table" help:"How to write what was found: table, wide, json or yaml." placeholder:"FORMAT"`
 
+	Demo    demoCmd    `cmd:"" help:"Show a cluster of three nodes on this machine."`
 	Init    initCmd    `cmd:"" help:"Write a configuration, with keys and certificates."`
+	Up      upCmd      `cmd:"" help:"Run a node."`
 	Status  statusCmd  `cmd:"" help:"Say how the node is."`
 	Members membersCmd `cmd:"" help:"List the members of the cluster."`
 	Events  eventsCmd  `cmd:"" help:"Show what happens, as it happens."`

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kith/cmd/kith/internal/admin"
+	"kith/cmd/kith/internal/exit"
 	"kith/cmd/kith/internal/show"
 )
 
@@ -251,6 +252,9 @@ func (leaveCmd) Run(a *app) error {
 	if err := client.Leave(a.ctx); err != nil {
 		return err
 	}
+	if err := awaitEnd(a, client, status); err != nil {
+		return err
+	}
 	doc := struct {
 		Schema int    `json:"schema"`
 		ID     string `json:"id"`
@@ -258,4 +262,19 @@ func (leaveCmd) Run(a *app) error {
 		Left   bool   `json:"left"`
 	}{schema, status.ID, status.Name, true}
 	return a.Line(doc, func() string { return status.Name + " has left" })
+}
+
+// awaitEnd waits until the process that has left is gone, so that its addresses
+// are free.
+func awaitEnd(a *app, client *admin.Client, left admin.Status) error {
+	for end := time.Now().Add(12 * time.Second); time.Now().Before(end); {
+		now, err := client.Status(a.ctx)
+		if exit.CodeOf(err) == exit.NoNode || err == nil && now.PID != left.PID {
+			return nil
+		}
+		if !sleep(a, 20*time.Millisecond) {
+			return a.ctx.Err()
+		}
+	}
+	return exit.Errorf(exit.Partly, "kith status", "%s has left, but its process %d is still there", left.Name, left.PID)
 }

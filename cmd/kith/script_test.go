@@ -17,7 +17,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
-		Cmds:                map[string]func(*testscript.TestScript, bool, []string){"exit": exitCode},
+		Cmds:                script,
 		Setup: func(env *testscript.Env) error {
 			runtimeDir, err := shortDir(env)
 			env.Setenv("XDG_RUNTIME_DIR", runtimeDir)

@@ -20,6 +20,10 @@ import (
 	"kith/cmd/kith/internal/exit"
 )
 
+// slack is what a node may take beyond a timeout that it keeps itself, and for an
+// answer that it has ready. Then it hangs.
+const slack = 5 * time.Second
+
 // A Client talks to one node. It is safe for concurrent use.
 type Client struct {
 	path string
@@ -103,6 +107,13 @@ func plainError(err error) error {
 	return err
 }
 
+// ask is get for what the node knows.
+func ask[T any](ctx context.Context, c *Client, what string, query url.Values) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, slack)
+	defer cancel()
+	return get[T](ctx, c, "GET", what, query)
+}
+
 // get reads one document.
 func get[T any](ctx context.Context, c *Client, method, what string, query url.Values) (doc T, err error) {
 	answer, err := c.do(ctx, method, what, query, nil)
@@ -118,21 +129,23 @@ func get[T any](ctx context.Context, c *Client, method, what string, query url.V
 
 // Status is what the node says about itself.
 func (c *Client) Status(ctx context.Context) (Status, error) {
-	return get[Status](ctx, c, "GET", "status", nil)
+	return ask[Status](ctx, c, "status", nil)
 }
 
 // Members are all that the node knows, itself included.
 func (c *Client) Members(ctx context.Context) (Members, error) {
-	return get[Members](ctx, c, "GET", "members", nil)
+	return ask[Members](ctx, c, "members", nil)
 }
 
 // Ports are those of a peer; none given means everybody's.
 func (c *Client) Ports(ctx context.Context, peer string) (Ports, error) {
-	return get[Ports](ctx, c, "GET", "ports", url.Values{"peer": {peer}})
+	return ask[Ports](ctx, c, "ports", url.Values{"peer": {peer}})
 }
 
 // Ping measures how long it takes to a peer and back.
 func (c *Client) Ping(ctx context.Context, peer string, timeout time.Duration) (Pong, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout+slack)
+	defer cancel()
 	return get[Pong](ctx, c, "POST", "ping", url.Values{"peer": {peer}, "timeout": {timeout.String()}})
 }
 
@@ -206,6 +219,8 @@ func (c *Client) Dgram(ctx context.Context, peer string, number uint16, data []b
 
 func (c *Client) message(ctx context.Context, how, peer string, number uint16, data []byte, timeout time.Duration) ([]byte, error) {
 	query := url.Values{"peer": {peer}, "port": {strconv.Itoa(int(number))}, "timeout": {timeout.String()}}
+	ctx, cancel := context.WithTimeout(ctx, timeout+slack)
+	defer cancel()
 	answer, err := c.do(ctx, "POST", how, query, bytes.NewReader(data))
 	if err != nil {
 		return nil, err

@@ -19,7 +19,8 @@ const (
 	tokenExt  = ".token"
 )
 
-func ext() string {
+// Ext is how the paths of this system end.
+func Ext() string {
 	if runtime.GOOS == "windows" {
 		return tokenExt
 	}
@@ -38,7 +39,7 @@ func Dir() string {
 }
 
 // DefaultPath is where the node with this short id is reached.
-func DefaultPath(short string) string { return filepath.Join(Dir(), short+ext()) }
+func DefaultPath(short string) string { return filepath.Join(Dir(), short+Ext()) }
 
 // makeDir makes the directory of a path. The directory of everybody's sockets is
 // ours alone or not used at all: whoever could write there could pose as a node.

@@ -122,3 +122,10 @@ func (t *Table) visible(wide bool) [][]Cell {
 	}
 	return rows
 }
+
+// String is the whole table without colours.
+func (t *Table) String() string {
+	var b strings.Builder
+	_ = t.write(&b, true, false) // a Builder takes everything
+	return b.String()
+}
