@@ -14,21 +14,6 @@ import (
 	"kith/p2p"
 )
 
-// Small datagrams share a QUIC datagram, each after
-//
-//	1 byte   channel
-//	2 bytes  length
-const (
-	gramHeader = 3
-	// maxPack is what fits in a QUIC datagram on any path that QUIC can use.
-	maxPack = 1153
-	// maxGram is the longest datagram of ours.
-	maxGram = maxPack - gramHeader
-	// maxPacks is how many packs may wait for the network. When it is full what
-	// comes is dropped and counted.
-	maxPacks = 256
-)
-
 // datagrams are the datagrams of one session: their carrier, and what waits for
 // it. The side that dialled the session dials the carrier too, since it knows an
 // address that answers; the other side asks it to.
@@ -41,17 +26,16 @@ type datagrams struct {
 	in, sent, dropped atomic.Uint64
 
 	mu      sync.Mutex // guards what follows; never held while waiting
-	conn    *quic.Conn // nil: none
+	lane    *lane      // nil: none
 	err     error      // why there is none; nil if none was asked for
 	opening bool
 	ended   bool
 	again   time.Time     // when to try by ourselves; zero: never
 	pause   time.Duration // until the try after that
-	changed chan struct{} // closed and replaced when conn, err or opening change
+	changed chan struct{} // closed and replaced when lane, err or opening change
 	packs   [][]byte      // what waits; at most maxPacks
 	spare   [][]byte
-	writing bool          // the carrier's writer is awake, or has been called
-	wake    chan struct{} // calls it
+	writing bool // the lane's writer has been called
 }
 
 func (g *datagrams) init(s *session) {
@@ -75,21 +59,21 @@ func (g *datagrams) begin(conn *quic.Conn, release func()) bool {
 		g.mu.Unlock()
 		return false
 	}
-	old, wake := g.conn, make(chan struct{}, 1)
-	g.conn, g.err, g.opening, g.again, g.pause = conn, nil, false, time.Time{}, 0
-	g.packs, g.writing, g.wake = nil, false, wake
+	old, l := g.lane, newLane(conn)
+	g.lane, g.err, g.opening, g.again, g.pause = l, nil, false, time.Time{}, 0
+	g.packs, g.writing = nil, false
 	g.changeLocked()
 	g.loops.Go(func() {
-		g.read(conn)
+		g.read(l)
 		if release != nil {
 			conn.CloseWithError(0, "")
 			release()
 		}
 	})
-	g.loops.Go(func() { g.write(conn, wake) })
+	g.loops.Go(func() { g.write(l) })
 	g.mu.Unlock()
 	if old != nil {
-		old.CloseWithError(0, "")
+		old.conn.CloseWithError(0, "")
 	}
 	return true
 }
@@ -97,7 +81,7 @@ func (g *datagrams) begin(conn *quic.Conn, release func()) bool {
 // stop ends the carrier and waits for its loops.
 func (g *datagrams) stop() {
 	g.mu.Lock()
-	g.ended, g.conn, g.packs = true, nil, nil
+	g.ended, g.lane, g.packs = true, nil, nil
 	g.changeLocked()
 	g.mu.Unlock()
 	g.stopc()
@@ -105,13 +89,13 @@ func (g *datagrams) stop() {
 }
 
 // lost notes that a carrier has ended.
-func (g *datagrams) lost(conn *quic.Conn, err error) {
+func (g *datagrams) lost(l *lane, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.conn != conn || g.ended {
+	if g.lane != l || g.ended {
 		return
 	}
-	g.conn, g.err = nil, fmt.Errorf("carrier lost: %w", explain(err))
+	g.lane, g.err = nil, fmt.Errorf("carrier lost: %w", explain(err))
 	g.dropped.Add(uint64(len(g.packs)))
 	g.packs = nil
 	g.retryLocked()
@@ -124,7 +108,7 @@ func (c *channel) HaveDatagrams() bool {
 	g := &c.s.grams
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.conn != nil
+	return g.lane != nil
 }
 
 // MaxDatagram is the same on every carrier.
@@ -135,26 +119,34 @@ func (c *channel) OnDatagram(f func([]byte)) { c.gram.Store(&f) }
 
 // SendDatagram puts a datagram in the last pack that waits, or in a new one.
 func (c *channel) SendDatagram(head, body []byte) bool {
-	g, n := &c.s.grams, len(head)+len(body)
+	if c.s.grams.push(c.index, head, body) {
+		return true
+	}
+	c.s.grams.dropped.Add(1)
+	runtime.Gosched() // who sends without end lets the writer have a turn
+	return false
+}
+
+func (g *datagrams) push(channel uint8, head, body []byte) bool {
+	n := len(head) + len(body)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	last := len(g.packs) - 1
 	fits := last >= 0 && len(g.packs[last])+gramHeader+n <= maxPack
-	if g.conn == nil || n > maxGram || (!fits && len(g.packs) >= maxPacks) {
-		g.dropped.Add(1)
+	if g.lane == nil || n > maxGram || (!fits && len(g.packs) >= maxPacks) {
 		return false
 	}
 	if !fits {
 		g.packs = append(g.packs, g.freshLocked())
 		last++
 	}
-	b := append(g.packs[last], c.index, byte(n>>8), byte(n))
+	b := append(g.packs[last], channel, byte(n>>8), byte(n))
 	b = append(b, head...)
 	g.packs[last] = append(b, body...)
 	g.sent.Add(1)
 	if !g.writing {
 		g.writing = true
-		g.wake <- struct{}{} // never waits: only who sets writing sends
+		g.lane.call()
 	}
 	return true
 }
@@ -163,62 +155,9 @@ func (g *datagrams) freshLocked() []byte {
 	if n := len(g.spare); n > 0 {
 		b := g.spare[n-1]
 		g.spare = g.spare[:n-1]
-		return b[:0]
+		return b[:packHeader]
 	}
-	return make([]byte, 0, maxPack)
-}
-
-// write sends packs until the carrier ends.
-func (g *datagrams) write(conn *quic.Conn, wake <-chan struct{}) {
-	var round [][]byte
-	for {
-		select {
-		case <-wake:
-		case <-conn.Context().Done():
-			return
-		}
-		for more := true; more; {
-			runtime.Gosched() // let others fill the pack
-			round, more = g.take(conn, round)
-			for _, b := range round {
-				if conn.SendDatagram(b) != nil {
-					g.dropped.Add(1)
-				}
-			}
-		}
-	}
-}
-
-// take gives what waits, in exchange for the slices of the last round.
-func (g *datagrams) take(conn *quic.Conn, done [][]byte) (round [][]byte, more bool) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if len(g.spare)+len(done) <= maxPacks {
-		g.spare = append(g.spare, done...)
-	}
-	clear(done)
-	if g.conn != conn {
-		return nil, false
-	}
-	if len(g.packs) == 0 {
-		g.writing = false
-		return done[:0], false
-	}
-	round, g.packs = g.packs, done[:0]
-	return round, true
-}
-
-// read hands datagrams on until the carrier ends. QUIC keeps only a few for us:
-// whoever gets them must not block.
-func (g *datagrams) read(conn *quic.Conn) {
-	for {
-		pack, err := conn.ReceiveDatagram(g.ctx)
-		if err != nil {
-			g.lost(conn, err)
-			return
-		}
-		g.unpack(pack)
-	}
+	return make([]byte, packHeader, maxPack)
 }
 
 // unpack hands on what a peer has put in one QUIC datagram. What makes no sense

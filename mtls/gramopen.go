@@ -24,10 +24,10 @@ func (g *datagrams) open(ctx context.Context) error {
 	defer cancel()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.conn == nil {
+	if g.lane == nil {
 		g.startLocked()
 	}
-	for g.conn == nil && g.opening && !g.ended {
+	for g.lane == nil && g.opening && !g.ended {
 		changed := g.changed
 		g.mu.Unlock()
 		select {
@@ -39,7 +39,7 @@ func (g *datagrams) open(ctx context.Context) error {
 		g.mu.Lock()
 	}
 	switch {
-	case g.conn != nil:
+	case g.lane != nil:
 		return nil
 	case g.ended:
 		return net.ErrClosed
@@ -79,7 +79,7 @@ func (g *datagrams) askFor() {
 	defer t.Stop()
 	for {
 		g.mu.Lock()
-		changed, over := g.changed, g.conn != nil || !g.opening || g.ended
+		changed, over := g.changed, g.lane != nil || !g.opening || g.ended
 		g.mu.Unlock()
 		if over {
 			return
@@ -97,7 +97,7 @@ func (g *datagrams) askFor() {
 func (g *datagrams) failed(err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.conn != nil || g.ended || !g.opening {
+	if g.lane != nil || g.ended || !g.opening {
 		return
 	}
 	g.opening, g.err = false, err
@@ -119,7 +119,7 @@ func (g *datagrams) asked() error {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.conn == nil {
+	if g.lane == nil {
 		g.startLocked()
 	}
 	return nil
@@ -132,11 +132,15 @@ func (g *datagrams) refused(text []byte) {
 	}
 }
 
-// beat tries again for a carrier that was lost; the session's timer calls it.
+// beat tries again for a carrier that was lost, and lets go of memory that a
+// burst has taken; the session's timer calls it.
 func (g *datagrams) beat(now time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.conn == nil && !g.again.IsZero() && !now.Before(g.again) {
+	if !g.writing {
+		g.spare = nil
+	}
+	if g.lane == nil && !g.again.IsZero() && !now.Before(g.again) {
 		g.startLocked()
 	}
 }

@@ -137,7 +137,7 @@ func TestCarriersEnd(t *testing.T) {
 	exchange(t, as[0], bs[0], "before")
 	grams := &accepted.(*session).grams
 	grams.mu.Lock()
-	conn := grams.conn
+	conn := grams.lane.conn
 	grams.mu.Unlock()
 	conn.CloseWithError(0, "")
 	waitFor(t, func() bool { return !g.HaveDatagrams() })
@@ -195,7 +195,7 @@ func TestAttachNeedsProof(t *testing.T) {
 			t.Errorf("%s: attach() = %v, want to be refused", tt.name, err)
 		}
 	}
-	if accepted.(*session).grams.conn != nil {
+	if accepted.(*session).grams.lane != nil {
 		t.Error("a carrier without proof was taken")
 	}
 }

@@ -183,7 +183,6 @@ func (s *session) Open(channels []p2p.Channel) ([]p2p.MsgReadWriter, error) {
 		list[i] = newChannel(s, uint8(i), c)
 		rws[i] = list[i]
 	}
-	s.in.grow()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err != nil {
@@ -192,6 +191,7 @@ func (s *session) Open(channels []p2p.Channel) ([]p2p.MsgReadWriter, error) {
 	if s.opened {
 		return nil, errors.New("mtls: session already open")
 	}
+	s.in.grow()
 	s.opened, s.channels = true, list
 	s.live.Store(2)
 	s.loops.Go(s.readLoop)

@@ -29,7 +29,7 @@ func (g *datagrams) state() (carrier, lost string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
-	case g.conn != nil:
+	case g.lane != nil:
 		return "quic", ""
 	case g.err != nil:
 		return "", g.err.Error()

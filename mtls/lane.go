@@ -1,0 +1,231 @@
+package mtls
+
+import (
+	"encoding/binary"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+// Every QUIC datagram of ours, a pack, begins with
+//
+//	4 bytes  number of the pack, from 1; that of the last one if it has no datagrams
+//	4 bytes  the highest number received from the other side; 0 for none
+//
+// and goes on with datagrams, each after
+//
+//	1 byte   channel
+//	2 bytes  length
+//
+// The second number keeps a sender from overrunning the receiver: QUIC keeps 128
+// packs for an application that is slow to take them and throws away the rest,
+// of which no congestion control hears.
+const (
+	packHeader = 8
+	gramHeader = 3
+	// maxPack is what fits in a QUIC datagram on any path that QUIC can use.
+	maxPack = 1156
+	// maxGram is the longest datagram of ours.
+	maxGram = maxPack - packHeader - gramHeader
+	// maxPacks is how many packs may wait for the network. When it is full what
+	// comes is dropped and counted.
+	maxPacks = 1024
+	// packsAhead is how many packs may be under way that the receiver has not
+	// reported, for each paceTime of the round trip.
+	packsAhead = 120
+	paceTime   = 2 * time.Millisecond
+	// reportEvery is how many packs are received before a report, if no pack goes
+	// the other way.
+	reportEvery = 16
+	// stallTime is how long a sender waits for a report before it takes all that
+	// is under way for lost.
+	stallTime = 50 * time.Millisecond
+)
+
+// A lane is one carrier of datagrams.
+type lane struct {
+	conn  *quic.Conn
+	wake  chan struct{} // calls the writer: packs wait, or there is a report to send or to take
+	timer *time.Timer   // the writer's
+	round [][]byte      // the writer's: what it is sending
+
+	mu      sync.Mutex // guards what follows
+	pace    pace
+	waiting bool // the writer waits for a report
+}
+
+func newLane(conn *quic.Conn) *lane {
+	return &lane{conn: conn, wake: make(chan struct{}, 1)}
+}
+
+// call wakes the writer, if it does not know already.
+func (l *lane) call() {
+	select {
+	case l.wake <- struct{}{}:
+	default:
+	}
+}
+
+// A pace says how far ahead of the receiver a sender is, and when a receiver
+// reports. It has no clock and no lock.
+type pace struct {
+	sent  uint32 // number of the last pack sent
+	taken uint32 // the highest that the receiver has reported
+	seen  uint32 // the highest number received
+	owed  int    // packs received since the last report
+}
+
+// ahead is how many packs are under way.
+func (p *pace) ahead() int { return int(p.sent - p.taken) }
+
+// stamp fills in the header of a pack that goes out now.
+func (p *pace) stamp(b []byte) {
+	if len(b) > packHeader {
+		p.sent++
+	}
+	binary.BigEndian.PutUint32(b, p.sent)
+	binary.BigEndian.PutUint32(b[4:], p.seen)
+	p.owed = 0
+}
+
+// arrived takes the header of a pack. It tells whether the sender may go on, and
+// whether to report.
+func (p *pace) arrived(b []byte) (news, report bool) {
+	number, taken := binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])
+	if int32(number-p.seen) > 0 {
+		p.seen = number
+	}
+	if int32(taken-p.taken) > 0 && int32(p.sent-taken) >= 0 {
+		p.taken = taken
+		news = true
+	}
+	if len(b) > packHeader {
+		p.owed++
+	}
+	return news, p.owed >= reportEvery
+}
+
+// forget takes all that is under way for lost.
+func (p *pace) forget() { p.taken = p.sent }
+
+// allowance is how many packs may be under way.
+func (l *lane) allowance() int {
+	return packsAhead * max(1, int(l.conn.ConnectionStats().MinRTT/paceTime))
+}
+
+// write sends packs until the carrier ends.
+func (g *datagrams) write(l *lane) {
+	l.timer = time.NewTimer(stallTime)
+	defer l.timer.Stop()
+	for {
+		select {
+		case <-l.wake:
+		case <-l.conn.Context().Done():
+			return
+		}
+		for more := true; more; {
+			runtime.Gosched() // let others fill the pack
+			more = g.take(l)
+			allowed := l.allowance()
+			for _, b := range l.round {
+				if !g.waitTurn(l, allowed) {
+					return
+				}
+				g.sendPack(l, b)
+			}
+		}
+		g.report(l)
+	}
+}
+
+// waitTurn waits until one more pack may go; false if the carrier has ended.
+func (g *datagrams) waitTurn(l *lane, allowed int) bool {
+	for {
+		l.mu.Lock()
+		l.waiting = l.pace.ahead() >= allowed
+		waiting := l.waiting
+		l.mu.Unlock()
+		if !waiting {
+			return true
+		}
+		l.timer.Reset(stallTime)
+		select {
+		case <-l.wake:
+			g.report(l)
+		case <-l.timer.C:
+			l.mu.Lock()
+			l.pace.forget()
+			l.mu.Unlock()
+		case <-l.conn.Context().Done():
+			return false
+		}
+	}
+}
+
+// report sends a pack without datagrams, if one is due.
+func (g *datagrams) report(l *lane) {
+	l.mu.Lock()
+	due := l.pace.owed >= reportEvery
+	l.mu.Unlock()
+	if due {
+		g.sendPack(l, make([]byte, packHeader))
+	}
+}
+
+// sendPack fills in the header and sends.
+func (g *datagrams) sendPack(l *lane, b []byte) {
+	l.mu.Lock()
+	l.pace.stamp(b)
+	l.mu.Unlock()
+	if l.conn.SendDatagram(b) != nil {
+		g.dropped.Add(1)
+	}
+}
+
+// take gives what waits to the lane, in exchange for the slices of its last
+// round.
+func (g *datagrams) take(l *lane) (more bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	done := l.round
+	if len(g.spare)+len(done) <= maxPacks {
+		g.spare = append(g.spare, done...)
+	}
+	clear(done)
+	l.round = done[:0]
+	switch {
+	case g.lane != l:
+		return false
+	case len(g.packs) == 0:
+		g.writing = false
+		return false
+	}
+	l.round, g.packs = g.packs, l.round
+	return true
+}
+
+// read hands datagrams on until the carrier ends. Whoever gets them must not
+// block.
+func (g *datagrams) read(l *lane) {
+	for {
+		pack, err := l.conn.ReceiveDatagram(g.ctx)
+		if err != nil {
+			g.lost(l, err)
+			return
+		}
+		if len(pack) < packHeader {
+			g.dropped.Add(1)
+			continue
+		}
+		l.mu.Lock()
+		news, report := l.pace.arrived(pack)
+		call := report || (news && l.waiting)
+		l.mu.Unlock()
+		if call {
+			l.call()
+		}
+		g.unpack(pack[packHeader:])
+	}
+}
