@@ -206,14 +206,14 @@ func TestWatchGivesTheLast(t *testing.T) {
 			time.Sleep(100 * time.Millisecond)
 		}
 		time.Sleep(10 * time.Second)
+		cancel()
+		<-done
 		if len(last) != 2 || string(last[1].Meta["i"]) != "19" {
 			t.Errorf("the last state seen is %v", last)
 		}
 		if calls > 4 {
 			t.Errorf("%d states given to a slow reader, want them coalesced", calls)
 		}
-		cancel()
-		<-done
 	})
 }
 

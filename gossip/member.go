@@ -95,12 +95,18 @@ func (g *Gossip) Members() []Member {
 
 // Member is one member of Members.
 func (g *Gossip) Member(id node.ID) (Member, bool) {
-	for _, m := range g.Members() {
-		if m.ID == id {
-			return m, true
-		}
+	e, err := g.running()
+	if err != nil {
+		return Member{}, false
 	}
-	return Member{}, false
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.now()
+	row, ok := e.m.Member(now, id)
+	if !ok {
+		return Member{}, false
+	}
+	return e.member(now, &row), true
 }
 
 // Self is our own row of Members; the zero Member before Start.

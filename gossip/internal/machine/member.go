@@ -54,6 +54,16 @@ func (m *Machine) Members(now time.Duration) []Member {
 	return list
 }
 
+// Member is the row of one node, if it is listed.
+func (m *Machine) Member(now time.Duration, id [32]byte) (Member, bool) {
+	r := m.rows[wire.Short(id)]
+	if r == nil || r.rec.ID != id || r.unlisted {
+		return Member{}, false
+	}
+	m.refresh(now)
+	return m.member(now, r), true
+}
+
 func (m *Machine) member(now time.Duration, r *row) Member {
 	v := Member{
 		Record: r.rec, Self: r == m.self, Local: r.local, Incarnation: r.inc,

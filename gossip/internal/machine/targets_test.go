@@ -61,6 +61,7 @@ func (s *sim) within(limit time.Duration, what string, done func() bool) time.Du
 	if !s.until(s.now+limit, done) {
 		s.t.Errorf("%s: not within %v", what, limit)
 	}
+	s.t.Logf("%s: %.2f s", what, (s.now - start).Seconds())
 	return s.now - start
 }
 
@@ -263,6 +264,7 @@ func TestPartition(t *testing.T) { // M5
 			for _, x := range s.nodes {
 				sum += x.bytes
 			}
+			t.Logf("%d bytes a node", sum/len(s.nodes))
 			if mean := sum / len(s.nodes); mean > 600_000 {
 				t.Errorf("healing took %d bytes a node, want <= 0.6 MB", mean)
 			}
@@ -300,7 +302,9 @@ func TestCost(t *testing.T) { // M15
 		if s.loss > 0 {
 			limit = 550
 		}
-		if mean, _ := s.perSecond(30 * time.Second); mean > limit {
+		mean, most := s.perSecond(30 * time.Second)
+		t.Logf("%.0f B/s a node, %.0f at most", mean, most)
+		if mean > limit {
 			t.Errorf("%.0f B/s a node, want <= %.0f", mean, limit)
 		}
 	})
