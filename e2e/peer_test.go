@@ -22,6 +22,7 @@ type setting struct {
 	Name   string // of the node
 	Listen string // where; empty: nowhere
 	NoQUIC bool
+	CRL    bool // follow the revocation list, which is there
 }
 
 // A peer is a node without gossip: sessions and ports. It follows its
@@ -82,6 +83,9 @@ func (s setting) start(log *slog.Logger) (*peer, error) {
 	p := &peer{gate: make(chan struct{}), lazy: make(chan p2p.MsgReadWriter, 16)}
 	p.open = sync.OnceFunc(func() { close(p.gate) })
 	p.files = &cert.Files{CA: dir.CAPath(), Cert: dir.CertPath(s.Name), Key: dir.KeyPath(s.Name), Logger: log}
+	if s.CRL {
+		p.files.CRL = dir.CRLPath()
+	}
 	if err := p.files.Start(); err != nil {
 		return nil, err
 	}

@@ -103,6 +103,10 @@ func (p *peer) serve(in *json.Decoder, out *json.Encoder) error {
 			runtime.GC()
 			runtime.GC() // what finalizers and pools held
 		case "look":
+		case "reload":
+			if err := p.files.Reload(context.Background()); err != nil {
+				a.Err = err.Error()
+			}
 		case "release":
 			p.open()
 		case "burst":
