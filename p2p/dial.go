@@ -26,7 +26,7 @@ type dialing struct {
 // share one dial. A node that could not be dialled is not tried again for a
 // moment, at first a quarter of a second and at most half a minute: meanwhile
 // the error is an ErrBackOff that wraps the last one. If n has no Hosts, the
-// Discovery is asked.
+// Discovery is asked; not to know is no failure of that kind.
 //
 // The error says why: a DiscReason that the peer gave, the transport's refusal,
 // or ctx's. Without a deadline in ctx, DialTimeout bounds the wait.
@@ -131,14 +131,14 @@ func (c *core) begin(key string, n *node.Node) *dialing {
 	c.count.dials++
 	c.loops.Go(func() {
 		defer stop()
-		peer, err := c.connect(ctx, n)
+		peer, tried, err := c.connect(ctx, n)
 		c.mu.Lock()
 		if c.dials[key] == d {
 			delete(c.dials, key)
 		}
 		if d.peer, d.err = peer, err; err != nil {
 			c.count.dialFailures++
-			if c.ctx.Err() == nil && !errors.Is(err, context.Canceled) {
+			if tried && c.ctx.Err() == nil && !errors.Is(err, context.Canceled) {
 				c.backOff.failed(key, err, time.Now())
 			}
 		} else {
@@ -167,11 +167,17 @@ func (c *core) left(d *dialing) {
 }
 
 // connect dials n and makes the session a peer, or finds the one that is there.
-func (c *core) connect(ctx context.Context, n *node.Node) (*Peer, error) {
-	n, err := c.resolve(ctx, n)
+// It has not tried if there was no address: one may be known the next moment.
+func (c *core) connect(ctx context.Context, n *node.Node) (p *Peer, tried bool, err error) {
+	n, err = c.resolve(ctx, n)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
+	p, err = c.connectTo(ctx, n)
+	return p, true, err
+}
+
+func (c *core) connectTo(ctx context.Context, n *node.Node) (*Peer, error) {
 	session, err := c.cfg.Transport.Dial(ctx, n)
 	if err != nil {
 		return nil, err
