@@ -95,11 +95,11 @@ func (e *engine) settleLocked() (events []Event) {
 }
 
 // loop calls the machine when it wants to be called, and tells it when our
-// addresses change.
-func (e *engine) loop(self *node.Local) {
+// addresses change. moved was taken before our first record was made, so that no
+// change falls between the two.
+func (e *engine) loop(self *node.Local, moved <-chan struct{}) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	moved := self.Changed()
 	for {
 		select {
 		case <-e.ctx.Done():

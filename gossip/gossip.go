@@ -116,12 +116,13 @@ func (g *Gossip) Start(self *node.Local) error {
 	case g.engine != nil:
 		return errors.New("gossip: already started")
 	}
+	moved := self.Changed()
 	e, err := g.build(self)
 	if err != nil {
 		return err
 	}
 	g.engine = e
-	e.loops.Go(func() { e.loop(self) })
+	e.loops.Go(func() { e.loop(self, moved) })
 	return nil
 }
 

@@ -185,6 +185,17 @@ func TestAddressesFollowTheLocalNode(t *testing.T) {
 	})
 }
 
+func TestAMoveAtOnceIsNotMissed(t *testing.T) {
+	inTime(t, 1, lan(), func(t *testing.T, r *rig) {
+		x := r.start("n1")
+		x.srv.Local().SetHosts([]string{"n1.example:1"}) // before its gossip has run at all
+		r.within(time.Second, "moved", func() bool {
+			n, err := r.nodes[0].g.Resolve(t.Context(), p2ptest.ID("n1"))
+			return err == nil && slices.Equal(n.Hosts, []string{"n1.example:1"})
+		})
+	})
+}
+
 func TestWatchGivesTheLast(t *testing.T) {
 	inTime(t, 2, lan(), func(t *testing.T, r *rig) {
 		ctx, cancel := context.WithCancel(t.Context())
