@@ -182,10 +182,11 @@ func (g *Gossip) config() (machine.Config, error) {
 		c.SyncTimeout < 0 || c.SeedAmount < 0 || c.NotSeedAmount < 0:
 		return c, errors.New("gossip: start: a time or amount is negative, or Phi below 1")
 	}
-	for _, host := range g.Seeds {
-		if err := node.CheckHost(host); err != nil {
-			return c, fmt.Errorf("gossip: start: seed: %w", err)
-		}
+	if err := checkHosts(g.Seeds); err != nil {
+		return c, fmt.Errorf("gossip: start: seed: %w", err)
+	}
+	if err := checkHosts(g.Addresses); err != nil {
+		return c, fmt.Errorf("gossip: start: %w", err)
 	}
 	return c, nil
 }

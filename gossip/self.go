@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kith/gossip/internal/wire"
+	"kith/node"
 )
 
 // SetMeta tells all members a value of ours under key; nil takes it back. A key
@@ -36,7 +37,19 @@ func (g *Gossip) SetPorts(ports []Port) error {
 // SetAddresses tells all members where to dial us, at most 8 "host:port" in the
 // order to try.
 func (g *Gossip) SetAddresses(hosts []string) error {
+	if err := checkHosts(hosts); err != nil {
+		return fmt.Errorf("gossip: set addresses: %w", err)
+	}
 	return g.say("set addresses", func(r *wire.Record) { r.Addresses = slices.Clone(hosts) })
+}
+
+func checkHosts(hosts []string) error {
+	for _, h := range hosts {
+		if err := node.CheckHost(h); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (g *Gossip) say(what string, change func(*wire.Record)) error {

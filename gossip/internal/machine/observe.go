@@ -140,8 +140,14 @@ func (m *Machine) onProbe(p peer, kind wire.Kind, payload []byte) error {
 
 func (m *Machine) onAck(now time.Duration, p peer, payload []byte) error {
 	a, err := wire.ParseAck(payload)
-	if err != nil || a.Target == p.short && a.Origin == m.self.short {
-		return err // a direct ack has done its work by arriving
+	if err != nil {
+		return err
+	}
+	if a.Target == p.short && a.Origin == m.self.short { // direct: the session proves it
+		if p.row != nil && p.row.rec.Generation == a.Generation {
+			m.signOfLife(now, p.row)
+		}
+		return nil
 	}
 	if a.Origin != m.self.short {
 		if r := m.rows[a.Origin]; r != nil && a.Target == p.short {
