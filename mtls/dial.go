@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"kith/cert"
@@ -49,7 +51,7 @@ func (t *Transport) dial(ctx context.Context, n *node.Node) (*session, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, cfg.dial)
 	defer cancel()
-	addrs, err := lookUp(ctx, n.Hosts)
+	addrs, err := lookUp(ctx, n.Hosts, cfg.tcpWait)
 	if len(addrs) == 0 {
 		return nil, err
 	}
@@ -70,30 +72,44 @@ func (t *Transport) dial(ctx context.Context, n *node.Node) (*session, error) {
 }
 
 // lookUp turns "host:port" into addresses, in order. It returns what it found,
-// and what went wrong with the rest.
-func lookUp(ctx context.Context, hosts []string) ([]netip.AddrPort, error) {
-	var addrs []netip.AddrPort
-	var problems failures
-	for _, hostport := range hosts {
-		host, portText, err := net.SplitHostPort(hostport)
-		if err == nil {
-			var port uint64
-			if port, err = strconv.ParseUint(portText, 10, 16); err == nil {
-				var ips []netip.Addr
-				if ips, err = addresses(ctx, host); err == nil {
-					for _, ip := range ips {
-						addrs = append(addrs, netip.AddrPortFrom(ip.Unmap(), uint16(port)))
-					}
-					continue
-				}
-			}
-		}
-		problems = append(problems, fmt.Errorf("mtls: look up %s: %w", hostport, err))
+// and what went wrong with the rest. A name gets as long as one address does to
+// answer, so that a dead name server does not use up the time of all.
+func lookUp(ctx context.Context, hosts []string, limit time.Duration) ([]netip.AddrPort, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	hosts = hosts[:min(len(hosts), maxAddresses)]
+	found, problems := make([][]netip.AddrPort, len(hosts)), make([]error, len(hosts))
+	var loops sync.WaitGroup
+	for i, h := range hosts {
+		loops.Go(func() { found[i], problems[i] = lookUpOne(ctx, h) })
 	}
-	if len(problems) == 0 {
+	loops.Wait()
+	addrs := slices.Concat(found...)
+	failed := failures(slices.DeleteFunc(problems, func(err error) bool { return err == nil }))
+	if len(failed) == 0 {
 		return addrs[:min(len(addrs), maxAddresses)], nil
 	}
-	return addrs[:min(len(addrs), maxAddresses)], problems
+	return addrs[:min(len(addrs), maxAddresses)], failed
+}
+
+func lookUpOne(ctx context.Context, hostport string) ([]netip.AddrPort, error) {
+	host, portText, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return nil, fmt.Errorf("mtls: look up %s: %w", hostport, err)
+	}
+	port, err := strconv.ParseUint(portText, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("mtls: look up %s: port %q is not a number to 65535", hostport, portText)
+	}
+	ips, err := addresses(ctx, host)
+	if err != nil {
+		return nil, fmt.Errorf("mtls: look up %s: %w", hostport, err)
+	}
+	addrs := make([]netip.AddrPort, len(ips))
+	for i, ip := range ips {
+		addrs[i] = netip.AddrPortFrom(ip.Unmap(), uint16(port))
+	}
+	return addrs, nil
 }
 
 func addresses(ctx context.Context, host string) ([]netip.Addr, error) {

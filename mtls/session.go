@@ -80,6 +80,16 @@ func (s *session) RemoteAddr() netip.AddrPort { return s.peer }
 func (s *session) Done() <-chan struct{}      { return s.done }
 
 func (s *session) Err() error {
+	select {
+	case <-s.done:
+		return s.cause()
+	default:
+		return nil
+	}
+}
+
+// cause is why the session has ended, or is about to.
+func (s *session) cause() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.err
@@ -278,7 +288,7 @@ func (s *session) end() {
 	s.conn.Close()
 	s.t.forget(s)
 	s.grams.stop()
-	err := s.Err()
+	err := s.cause()
 	for _, c := range s.channels {
 		c.end(err)
 	}
