@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -9,6 +10,9 @@ import (
 const (
 	firstBackOff = 250 * time.Millisecond
 	maxBackOff   = 30 * time.Second
+	// A cluster is small, its nodes are wanted back, and a dial of one of them
+	// hurts nobody.
+	maxBackOffOnDemand = 5 * time.Second
 	// backOffRoom is how many failed nodes are remembered. When it is full and
 	// none has expired, one of them is forgotten, no matter which.
 	backOffRoom = 4096
@@ -17,6 +21,7 @@ const (
 // A backOff remembers who could not be dialled and when to try again. It has
 // no clock: callers say what time it is.
 type backOff struct {
+	most     time.Duration // zero means maxBackOff
 	failures map[string]failure
 }
 
@@ -43,7 +48,7 @@ func (b *backOff) failed(key string, err error, now time.Time) {
 	if now.After(f.keep) {
 		f.times = 0
 	}
-	wait := min(firstBackOff<<min(f.times, 16), maxBackOff)
+	wait := min(firstBackOff<<min(f.times, 16), cmp.Or(b.most, maxBackOff))
 	f.times++
 	f.err, f.until = err, now.Add(wait-rand.N(wait/3))
 	f.keep = f.until.Add(2 * maxBackOff)

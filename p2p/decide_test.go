@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"errors"
+	"io"
 	"net/netip"
 	"testing"
 	"time"
@@ -164,6 +165,19 @@ func TestSharedProtocols(t *testing.T) {
 	got := shared(ours, []Cap{{"a", 1}, {"b", 1}, {"b", 2}, {"b", 3}, {"c", 4}})
 	if len(got) != 2 || got[0].Cap() != (Cap{"a", 1}) || got[1].Cap() != (Cap{"b", 2}) {
 		t.Errorf("shared = %v, want a/1 b/2", got)
+	}
+}
+
+func TestBackOffHasALimit(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	for most, want := range map[time.Duration]time.Duration{0: maxBackOff, maxBackOffOnDemand: maxBackOffOnDemand} {
+		b := backOff{most: most}
+		for range 40 {
+			b.failed("x", io.EOF, now)
+		}
+		if wait := b.failures["x"].until.Sub(now); wait > want || wait < want*2/3 {
+			t.Errorf("after 40 failures the wait is %v, want %v less up to a third", wait, want)
+		}
 	}
 }
 

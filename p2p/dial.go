@@ -24,9 +24,10 @@ type dialing struct {
 // Dial connects to n, or shares the session that is there, and returns a lease
 // that keeps it open until it is released. Many who dial one node at a time
 // share one dial. A node that could not be dialled is not tried again for a
-// moment, at first a quarter of a second and at most half a minute: meanwhile
-// the error is an ErrBackOff that wraps the last one. If n has no Hosts, the
-// Discovery is asked; not to know is no failure of that kind.
+// moment, at first a quarter of a second and at most half a minute, or five
+// seconds with Policy OnDemand: meanwhile the error is an ErrBackOff that wraps
+// the last one. If n has no Hosts, the Discovery is asked; not to know is no
+// failure of that kind.
 //
 // The error says why: a DiscReason that the peer gave, the transport's refusal,
 // or ctx's. Without a deadline in ctx, DialTimeout bounds the wait.
@@ -40,6 +41,18 @@ func (s *Server) Dial(ctx context.Context, n *node.Node) (*Lease, error) {
 		return nil, fmt.Errorf("p2p: dial %s: %w", nodeText(n), err)
 	}
 	return l, nil
+}
+
+// Retry forgets that a node could not be dialled: who calls it has reason to
+// think that the next Dial will do better.
+func (s *Server) Retry(id node.ID) {
+	c, err := s.running()
+	if err != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.backOff.forget(id.String())
 }
 
 func nodeText(n *node.Node) string {

@@ -212,6 +212,9 @@ func start(cfg config) (*core, error) {
 		conns: make(map[node.ID]*conn), dials: make(map[string]*dialing),
 		static: make(map[node.ID]context.CancelFunc), trusted: make(map[node.ID]bool), changed: make(chan struct{}),
 	}
+	if cfg.Policy == OnDemand {
+		c.backOff.most = maxBackOffOnDemand
+	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	for _, id := range cfg.TrustedNodes {
 		c.trusted[id] = true

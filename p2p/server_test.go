@@ -201,6 +201,10 @@ func TestManyCallersShareOneDialOfADeadPeer(t *testing.T) { // RELIABILITY.md S9
 		if _, err := a.Dial(t.Context(), at(nw, "b")); !errors.Is(err, p2p.ErrBackOff) || time.Since(again) != 0 {
 			t.Errorf("just after: %v in %v, want ErrBackOff at once", err, time.Since(again))
 		}
+		a.Retry(at(nw, "b").ID)
+		if _, err := a.Dial(t.Context(), at(nw, "b")); errors.Is(err, p2p.ErrBackOff) {
+			t.Errorf("after Retry: %v, want a new dial", err)
+		}
 		time.Sleep(time.Second)
 		if _, err := a.Dial(t.Context(), at(nw, "b")); errors.Is(err, p2p.ErrBackOff) {
 			t.Errorf("a second later: %v, want a new dial", err)
