@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -306,6 +307,78 @@ func TestTheNewerRunWins(t *testing.T) {
 		}
 		if twin.Err() != nil {
 			t.Errorf("the newer one ended: %v", twin.Err())
+		}
+	})
+}
+
+// S2: who has been away for long is called again as soon as it is back, also by
+// those that it does not dial by itself.
+func TestWhoIsBackIsCalledAtOnce(t *testing.T) {
+	onLAN(t, func(t *testing.T, net *p2ptest.Network) {
+		all := make([]*cluster.Node, 16)
+		for i := range all {
+			all[i] = inMemory(net, fmt.Sprint("n", i), "n0")
+			all[i].Handle(8080, "echo", port.Request, echo)
+			start(t, all[i])
+		}
+		away, others := all[15], all[:15]
+		any := node.Ref{ID: away.ID().ID}
+		for _, n := range others {
+			eventually(t, 5*time.Second, "all are there", func() bool { return alive(n) == len(all) })
+		}
+		net.Kill("n15")
+		away.Close()
+		for range 20 { // the others keep calling for a minute
+			for _, n := range others {
+				if _, err := n.Connect(t.Context(), any, 8080); err == nil {
+					t.Error("a dead node answers")
+				}
+			}
+			time.Sleep(3 * time.Second)
+		}
+		back := inMemory(net, "n15", "n0")
+		back.Handle(8080, "echo", port.Request, echo)
+		start(t, back)
+		for _, n := range others {
+			eventually(t, time.Second, "it is known to be back", func() bool { return state(n, back) == gossip.Alive })
+			began := time.Now()
+			if c, err := n.Connect(t.Context(), back.ID(), 8080); err != nil || time.Since(began) > 100*time.Millisecond {
+				t.Errorf("the first call after %v: %v", time.Since(began), err)
+			} else {
+				c.Close()
+			}
+		}
+	})
+}
+
+// The seed comes last, and its own address does no harm.
+func TestTheSeedComesLast(t *testing.T) {
+	onLAN(t, func(t *testing.T, net *p2ptest.Network) {
+		b, c := start(t, inMemory(net, "b", "a", "b")), start(t, inMemory(net, "c", "a"))
+		time.Sleep(5 * time.Minute)
+		if alive(b) != 1 || b.Joined() {
+			t.Error("b has joined nobody")
+		}
+		a := start(t, inMemory(net, "a", "a"))
+		for _, n := range []*cluster.Node{a, b, c} {
+			took := eventually(t, 7*time.Second, "all three are there", func() bool { return alive(n) == 3 && n.Joined() })
+			t.Logf("after %v", took)
+		}
+	})
+}
+
+// The seed restarts, knowing nobody: those that it had find it.
+func TestTheSeedRestarts(t *testing.T) {
+	onLAN(t, func(t *testing.T, net *p2ptest.Network) {
+		a, b, c := three(t, net, nil)
+		time.Sleep(10 * time.Second)
+		net.Kill("a")
+		a.Close()
+		time.Sleep(5 * time.Minute)
+		a = start(t, inMemory(net, "a"))
+		for _, n := range []*cluster.Node{a, b, c} {
+			took := eventually(t, 10*time.Second, "all three are there", func() bool { return alive(n) == 3 })
+			t.Logf("after %v", took)
 		}
 	})
 }

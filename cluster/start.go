@@ -100,6 +100,8 @@ func (n *Node) begin() (*run, error) {
 	r.settleAddresses()
 	r.loops.Go(r.tellPorts)
 	r.loops.Go(r.giveWay)
+	news := r.gossip.Events(r.ctx)
+	r.loops.Go(func() { r.retry(news) })
 	r.log.Info("listening", "node", r.ref, "name", r.name, "addr", r.server.Addr())
 	return r, nil
 }

@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"iter"
 	"slices"
 	"time"
 
@@ -49,6 +50,17 @@ func (r *run) seen(inner p2p.Protocol) p2p.Protocol {
 		return err
 	}
 	return outer
+}
+
+// retry lets a member be dialled at once of whom there is good news: a call shall
+// not fail because others have while it was away.
+func (r *run) retry(news iter.Seq[gossip.Event]) {
+	for e := range news {
+		switch e.Kind {
+		case gossip.Joined, gossip.Returned, gossip.Changed:
+			r.server.Retry(e.ID)
+		}
+	}
 }
 
 // tellPorts keeps the members informed of the ports we offer.
