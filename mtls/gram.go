@@ -23,6 +23,7 @@ type datagrams struct {
 	stopc context.CancelFunc
 	loops sync.WaitGroup
 
+	channels          atomic.Pointer[[]*channel] // nil before Open: what comes is dropped
 	in, sent, dropped atomic.Uint64
 
 	mu      sync.Mutex // guards what follows; never held while waiting
@@ -163,14 +164,18 @@ func (g *datagrams) freshLocked() []byte {
 // unpack hands on what a peer has put in one QUIC datagram. What makes no sense
 // is dropped, with what follows it.
 func (g *datagrams) unpack(b []byte) {
+	var channels []*channel
+	if list := g.channels.Load(); list != nil {
+		channels = *list
+	}
 	for len(b) > 0 {
 		c, gram, rest, ok := nextGram(b)
-		if !ok || int(c) >= len(g.s.channels) {
+		if !ok || int(c) >= len(channels) {
 			g.dropped.Add(1)
 			return
 		}
 		g.in.Add(1)
-		if f := g.s.channels[c].gram.Load(); f != nil {
+		if f := channels[c].gram.Load(); f != nil {
 			(*f)(gram)
 		} else {
 			g.dropped.Add(1)

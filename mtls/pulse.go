@@ -64,7 +64,9 @@ func (p *pulse) stop() {
 
 // beat is what the timer calls.
 func (s *session) beat() {
-	if err := s.stillValid(time.Now()); err != nil {
+	// By the clock as it was when the session began: that somebody sets it must
+	// not end all sessions of a node.
+	if err := s.stillValid(s.began.Add(time.Since(s.began))); err != nil {
 		s.shut(err)
 		return
 	}

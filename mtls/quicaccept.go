@@ -59,6 +59,7 @@ func (l *listener) judge(conn *quic.Conn) (p2p.Pending, error) {
 	l.t.use(l.socket)
 	s, err := l.t.newQUICSession(l.cfg, conn, stream, false, func() { l.t.release(l.socket) })
 	if err != nil {
+		l.t.release(l.socket)
 		return nil, err
 	}
 	var h header

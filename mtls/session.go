@@ -122,10 +122,18 @@ func (s *session) Hello(ctx context.Context, ours p2p.Hello, decide func(theirs 
 func (s *session) greet(ctx context.Context, ours p2p.Hello, decide func(theirs p2p.Hello) error) (theirs p2p.Hello, err error) {
 	mine := &hello{Hello: ours, low: lowVersion, high: highVersion, maxMessage: uint32(s.cfg.maxMessage)}
 	mine.You = s.peer
+	payload := mine.append(nil)
+	if len(payload) > maxControl {
+		return theirs, fmt.Errorf("ours has %d bytes, at most %d can be sent: %w", len(payload), maxControl, p2p.ErrTooLarge)
+	}
+	say := func() error {
+		_, err := s.conn.Write(appendFrame(nil, kindHello, payload))
+		return err
+	}
 	err = within(ctx, s.cfg.handshake, s.conn, func() error {
 		var sayErr error
 		if s.dialled {
-			sayErr = s.say(mine)
+			sayErr = say()
 		}
 		h, err := s.hear() // if they have hung up already, what they said is still to be read
 		switch {
@@ -143,7 +151,7 @@ func (s *session) greet(ctx context.Context, ours p2p.Hello, decide func(theirs 
 			return err
 		}
 		s.t.expect(s)
-		return s.say(mine)
+		return say()
 	})
 	return theirs, err
 }
@@ -154,15 +162,6 @@ func wasTold(err error) bool {
 	d, ok := errors.AsType[*p2p.DisconnectError](err)
 	_, isAlert := errors.AsType[*alert](err)
 	return isAlert || (ok && d.Remote)
-}
-
-func (s *session) say(h *hello) error {
-	payload := h.append(nil)
-	if len(payload) > maxControl {
-		return fmt.Errorf("our hello has %d bytes, at most %d can be sent: %w", len(payload), maxControl, p2p.ErrTooLarge)
-	}
-	_, err := s.conn.Write(appendFrame(nil, kindHello, payload))
-	return err
 }
 
 // hear reads one frame, which must be a hello or say why there is none.
@@ -203,6 +202,7 @@ func (s *session) Open(channels []p2p.Channel) ([]p2p.MsgReadWriter, error) {
 	}
 	s.in.grow()
 	s.opened, s.channels = true, list
+	s.grams.channels.Store(&list)
 	s.live.Store(2)
 	s.loops.Go(s.readLoop)
 	s.loops.Go(s.writeLoop)
@@ -233,13 +233,14 @@ func (s *session) shut(reason error) {
 		return
 	}
 	s.err = &p2p.DisconnectError{Reason: code, Text: text}
-	s.last = appendFrame(nil, kindDisconnect, farewell(code, text))
+	last := appendFrame(nil, kindDisconnect, farewell(code, text))
+	s.last = last
 	opened := s.opened
 	s.stopLocked()
 	s.mu.Unlock()
 	s.conn.SetDeadline(time.Now().Add(farewellTime))
 	if !opened {
-		s.conn.Write(s.last)
+		s.conn.Write(last)
 		s.conn.CloseWrite()
 		drain(s.conn)
 		s.end()

@@ -98,6 +98,9 @@ func (s *session) role() cert.Role {
 	return cert.Client
 }
 
+// judgeEvery is how long a verdict holds at most: authorities end too.
+const judgeEvery = time.Hour
+
 // stillValid looks at the peer's certificate again if the credentials have
 // changed, or if a certificate of its chain has ended.
 func (s *session) stillValid(now time.Time) error {
@@ -109,6 +112,9 @@ func (s *session) stillValid(now time.Time) error {
 		return fmt.Errorf("%w: %s", p2p.DiscRefused, words(err))
 	}
 	s.judged, s.expires = current, ends(s.chain)
+	if again := now.Add(judgeEvery); again.Before(s.expires) {
+		s.expires = again
+	}
 	return nil
 }
 
