@@ -123,7 +123,7 @@ func (c *pingCmd) Run(a *app) error {
 	failed, last := 0, error(nil)
 	for i := range c.Count {
 		if i > 0 && !sleep(a, c.Interval) {
-			break
+			return a.ctx.Err()
 		}
 		pong, err := client.Ping(a.ctx, c.Peer, c.Timeout)
 		if code := exit.CodeOf(err); code == exit.NotFound || code == exit.Usage || a.ctx.Err() != nil {

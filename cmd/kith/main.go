@@ -65,6 +65,7 @@ func run(args []string) exit.Code {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	err := execute(ctx, args)
 	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return exit.Interrupted

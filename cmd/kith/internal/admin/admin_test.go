@@ -322,11 +322,14 @@ func TestFind(t *testing.T) {
 	open(t, newLoner("b"), "")
 	elsewhere := filepath.Join(dir, "elsewhere.sock")
 	open(t, newLoner("c"), elsewhere)
+	t.Chdir(dir)
+	token := "t.token" // known by its ending
+	open(t, newLoner("t"), token)
 	_, err := admin.Find(ctx, "")
 	if exit.CodeOf(err) != exit.Usage || !strings.Contains(err.Error(), filepath.Join(dir, "kith", "a.sock")) || !strings.Contains(err.Error(), "b.sock  b") {
 		t.Errorf("Find with two there: %v", err)
 	}
-	for which, want := range map[string]string{"b": "b", "id-of-a": "a", elsewhere: "c", admin.DefaultPath("b"): "b"} {
+	for which, want := range map[string]string{"b": "b", "id-of-a": "a", elsewhere: "c", admin.DefaultPath("b"): "b", token: "t"} {
 		c, err := admin.Find(ctx, which)
 		if err != nil {
 			t.Errorf("Find(%s): %v", which, err)

@@ -80,7 +80,7 @@ func (c *Client) do(ctx context.Context, method, what string, query url.Values, 
 	if filepath.Ext(c.path) == tokenExt {
 		known, err := readCredentials(c.path)
 		if err != nil {
-			return nil, err
+			return nil, plainError(err)
 		}
 		r.Header.Set("Authorization", "Bearer "+known.Token)
 	}

@@ -21,7 +21,7 @@ type found struct {
 // name, by its id or the start of one, or with empty text the only one that
 // runs.
 func Find(ctx context.Context, which string) (*Client, error) {
-	if strings.ContainsAny(which, `/\`) || filepath.Ext(which) == socketExt || isSocket(which) {
+	if strings.ContainsAny(which, `/\`) || filepath.Ext(which) == socketExt || filepath.Ext(which) == tokenExt || isSocket(which) {
 		return open(ctx, which)
 	}
 	all, err := running(ctx)
