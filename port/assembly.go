@@ -6,9 +6,10 @@ import "sync"
 // grows with what has arrived, not with what is claimed.
 type assembly struct {
 	id    uint32 // of the request
-	data  []byte
+	buf   *buffer
 	got   int
 	total int
+	exact bool  // the message is for a caller, who keeps it: no buffer in the end
 	drop  bool  // refused or left: the rest is read and forgotten
 	call  *call // the request; nil for other messages
 }
@@ -25,18 +26,51 @@ func (a *assembly) add(p []byte) bool {
 		return false
 	}
 	if a.drop {
-		a.data = nil
+		a.buf.recycle()
+		a.buf = nil
 		return true
 	}
-	if len(a.data)+len(p) > cap(a.data) {
-		room := min(a.total, max(firstRoom, growth*cap(a.data), len(a.data)+len(p)))
-		a.data = append(make([]byte, 0, room), a.data...)
+	if a.buf == nil || a.got > cap(a.buf.b) {
+		a.grow()
 	}
-	a.data = append(a.data, p...)
+	a.buf.b = append(a.buf.b, p...)
 	return true
 }
 
-func (a *assembly) whole() bool { return a.got == a.total }
+// grow makes room for what has arrived. What waits in the pool costs nothing, so
+// it may be taken for all of the message at once.
+func (a *assembly) grow() {
+	old := a.buf
+	room := firstRoom
+	if old != nil {
+		room = growth * cap(old.b)
+	} else if b := a.whole(); b != nil {
+		a.buf = b
+		return
+	}
+	switch room = max(room, a.got); {
+	case room < a.total:
+		a.buf = newBuffer(room)
+	case a.exact:
+		a.buf = &buffer{b: make([]byte, 0, a.total)}
+	default:
+		a.buf = newBuffer(a.total)
+	}
+	if old != nil {
+		a.buf.b = append(a.buf.b, old.b...)
+		old.recycle()
+	}
+}
+
+// whole is a used buffer for all of the message, or nil.
+func (a *assembly) whole() *buffer {
+	if a.exact {
+		return nil
+	}
+	return usedBuffer(a.total)
+}
+
+func (a *assembly) done() bool { return a.got == a.total }
 
 // A budget bounds the memory of all large messages of a Mux: those that arrive,
 // wait or are being handled. It counts what is claimed. When it is used up

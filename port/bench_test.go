@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"kith/cert"
 	"kith/mtls"
@@ -90,6 +91,7 @@ func benchRequests(b *testing.B, c *Client, size, callers int) {
 	defer cancel()
 	b.ReportAllocs()
 	b.ResetTimer()
+	defer cpu(b)()
 	for range callers {
 		all.Go(func() {
 			for left.Add(-1) >= 0 {
@@ -116,12 +118,14 @@ func BenchmarkSend(b *testing.B) {
 				handled.Store(0)
 				b.ReportAllocs()
 				b.ResetTimer()
+				defer cpu(b)()
 				for range b.N {
 					if err := c.Send(b.Context(), data); err != nil {
 						b.Fatal(err)
 					}
 				}
 				for handled.Load() < int64(b.N) {
+					time.Sleep(10 * time.Microsecond)
 				}
 			})
 		}

@@ -31,6 +31,7 @@ type call struct {
 	state atomic.Int32
 	held  atomic.Int64 // of the budget
 	out   out          // the reply, while it waits
+	buf   *buffer      // of a large request
 
 	deadline time.Time // zero: none
 	mu       sync.Mutex
@@ -102,6 +103,13 @@ func (c *call) release() {
 	}
 }
 
+// recycle lets others use the memory of the request. It is called when the
+// handler has returned and the reply, which may be the request, is sent.
+func (c *call) recycle() {
+	c.buf.recycle()
+	c.buf, c.msg.Data = nil, nil
+}
+
 // run calls the handler and answers. A call that was answered while it waited is
 // skipped.
 func (c *call) run(s *service) {
@@ -117,7 +125,8 @@ func (c *call) run(s *service) {
 	case c.Err() != nil:
 		c.fail(codeOf(c.Err()), 0, "")
 	default:
-		reply, err := s.call(c, &c.msg)
+		s.bytesIn.Add(uint64(len(c.msg.Data)))
+		reply, err := s.call(c, &c.msg, timed(s.calls.Add(1)-1))
 		why := c.stopped()
 		if why == nil || err == nil {
 			c.answer(s, reply, err)
@@ -172,6 +181,7 @@ func (c *call) post(reply []byte) {
 		c.forget()
 		if l.tryPost(&frame{kind: kindReply, id: c.id, stream: c.in.id}, reply) {
 			c.state.Store(callAnswered)
+			c.recycle()
 			return
 		}
 		c.entry.Store(c)
@@ -193,6 +203,7 @@ func (c *call) fail(k code, detail uint64, text string) {
 	c.forget()
 	if l.tryPost(&f, []byte(text)) {
 		c.state.Store(callAnswered)
+		c.recycle()
 		return
 	}
 	c.entry.Store(c)

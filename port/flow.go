@@ -267,6 +267,7 @@ func (l *link) uncountLocked(o *out) {
 func (l *link) takenLocked(o *out) {
 	if o.call != nil {
 		l.uncountLocked(o)
+		o.call.recycle()
 	}
 	o.data, o.done = nil, true
 	if o.taken != nil {

@@ -27,12 +27,12 @@ type HandlerFunc func(ctx context.Context, m *Message) ([]byte, error)
 // Handle calls f.
 func (f HandlerFunc) Handle(ctx context.Context, m *Message) ([]byte, error) { return f(ctx, m) }
 
-// A Message is what a Handler is given. It is valid until the handler returns;
-// Data may be kept for longer.
+// A Message is what a Handler is given. It is valid until the handler returns,
+// and so is ctx.
 type Message struct {
-	// Data is what the caller sent. It belongs to the handler for good. A small
-	// one shares up to 4 KiB of memory with its neighbours, which stay in memory
-	// as long as it does.
+	// Data is what the caller sent. The handler may change it, and return it or
+	// a part of it as the reply, but what is to be kept when Handle has returned
+	// must be copied: the memory is used again.
 	Data []byte
 	// Index is the caller's own number for a request, as given to
 	// [Client.RequestIndex]. It means nothing to this package.

@@ -2,6 +2,7 @@ package port
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -23,15 +24,9 @@ type inbound struct {
 	withheld int   // guarded by link.mu: bytes not given back for that
 	wants    int64 // guarded by budget.mu
 
-	queue  ring[item] // guarded by pool.mu: one-way messages in order, bounded by the window
-	queued bool       // guarded by pool.mu: it is in its port's queue, or a worker has it
-}
-
-// An item is a one-way message that waits for its handler.
-type item struct {
-	data []byte
-	cost int   // to be given back to the peer
-	held int64 // to be given back to the budget
+	mu      sync.Mutex // guards what follows
+	pending *batch     // one-way messages in order, bounded by the window; nil: none
+	queued  bool       // it is in its port's queue, or a worker has it
 }
 
 func (l *link) onOpen(f *frame) error {
@@ -166,8 +161,16 @@ func (l *link) refusesRequest(in *inbound, total int) (c code, detail uint64, te
 	return 0, 0, ""
 }
 
+// callSlab is how many calls are allocated together.
+const callSlab = 8
+
 func (l *link) newCall(in *inbound, entry *atomic.Pointer[call], f *frame, total int) *call {
-	c := &call{link: l, in: in, entry: entry, id: f.id}
+	if len(l.slab) == 0 {
+		l.slab = make([]call, callSlab)
+	}
+	c := &l.slab[0]
+	l.slab = l.slab[1:]
+	c.link, c.in, c.entry, c.id = l, in, entry, f.id
 	c.msg = Message{Index: f.index, From: l.peer, Port: in.svc.number, Mode: Request}
 	if total > small {
 		c.held.Store(int64(total))
@@ -195,7 +198,13 @@ func (l *link) onRequest(f *frame) error {
 	if c == nil {
 		return err
 	}
-	c.msg.Data = l.keep(f.body)
+	if len(f.body) <= arenaMost {
+		c.msg.Data = l.keep(f.body)
+	} else {
+		c.buf = newBuffer(len(f.body))
+		c.buf.b = append(c.buf.b, f.body...)
+		c.msg.Data = c.buf.b
+	}
 	l.works = append(l.works, work{call: c, svc: c.in.svc})
 	return nil
 }
@@ -229,12 +238,12 @@ func (l *link) onRequestMore(f *frame) error {
 	if !a.add(f.body) {
 		return &breach{"more of a request than it claimed"}
 	}
-	if !a.whole() {
+	if !a.done() {
 		return nil
 	}
 	delete(l.parts, place)
 	if c := a.call; c != nil {
-		c.msg.Data = a.data
+		c.buf, c.msg.Data = a.buf, a.buf.b
 		c.state.Store(callQueued)
 		l.works = append(l.works, work{call: c, svc: c.in.svc})
 	}

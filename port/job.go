@@ -1,15 +1,16 @@
 package port
 
-// A job is what a worker does at a time: one request, or some messages of one
-// stream in their order, or some unreliable ones.
+// A job is what a worker does at a time: one request, or what waits of one
+// stream in its order, or some unreliable messages.
 type job struct {
 	svc   *service
 	call  *call
 	in    *inbound
-	items []item
+	batch *batch
 	grams []gram
-	at    int // which of items or grams is being handled
-	owed  int // bytes to give back to the peer
+	at    int  // which of the batch or of grams is being handled
+	owed  int  // bytes to give back to the peer
+	more  bool // in has more by now
 }
 
 func (j *job) run() {
@@ -28,20 +29,27 @@ func (j *job) run() {
 // peer as they are handled, a quarter of the first window at a time.
 func (j *job) runItems() {
 	in, s := j.in, j.svc
-	l := in.link
+	if j.batch == nil {
+		j.batch = in.take()
+		s.bytesIn.Add(uint64(j.batch.bytes))
+	}
+	l, b := in.link, j.batch
 	m := &Message{From: l.peer, Port: s.number, Mode: Send}
-	for ; j.at < len(j.items); j.at++ {
-		m.Data = j.items[j.at].data
+	for ; j.at < len(b.items); j.at++ {
+		m.Data = b.data(j.at)
 		j.handle(l, m)
 		j.handled()
 	}
 	l.giveBack(&in.window, in.id, j.owed)
+	b.recycle()
+	j.batch, j.more = nil, in.more()
 }
 
 // handled gives back what the message held.
 func (j *job) handled() {
-	it, l := &j.items[j.at], j.in.link
+	it, l := &j.batch.items[j.at], j.in.link
 	l.mux.budget.release(l, it.held)
+	it.large.recycle()
 	if j.owed += it.cost; j.owed >= firstSendWindow/4 {
 		l.giveBack(&j.in.window, j.in.id, j.owed)
 		j.owed = 0
@@ -53,6 +61,7 @@ func (j *job) runGrams() {
 	for ; j.at < len(j.grams); j.at++ {
 		g := &j.grams[j.at]
 		m.Data, m.From = g.data, g.link.peer
+		j.svc.bytesIn.Add(uint64(len(m.Data)))
 		j.handle(g.link, m)
 	}
 }
@@ -64,7 +73,7 @@ func (j *job) handle(l *link, m *Message) {
 		s.drops.Add(1)
 		return
 	}
-	if _, err := s.call(l.ctx, m); err != nil {
+	if _, err := s.call(l.ctx, m, timed(s.calls.Add(1)-1)); err != nil {
 		s.errors.Add(1)
 		s.mux.log().Debug("port handler failed", "port", s.number, "peer", l.peer.ID.Short(), "err", err)
 	}

@@ -65,6 +65,7 @@ type link struct {
 	parts    map[uint32]*assembly                                        // of requests, by place
 	works    []work
 	arena    []byte
+	slab     []call
 	in       frame
 	now      time.Time // of this batch; zero until asked for
 }

@@ -1,5 +1,93 @@
 package port
 
+import "sync"
+
+// A batch is what waits of a stream's one-way messages, or what a worker has
+// taken of them: the short ones one behind the other in one piece of memory.
+type batch struct {
+	items []item
+	buf   []byte
+	bytes int // of all messages
+}
+
+// An item is a one-way message.
+type item struct {
+	from, to int     // of batch.buf; unused if large
+	large    *buffer // of a message that came in fragments
+	cost     int     // to be given back to the peer
+	held     int64   // to be given back to the budget
+}
+
+var batches = sync.Pool{New: func() any { return new(batch) }}
+
+// maxBatch is how much memory a batch that is not in use keeps.
+const maxBatch = 2 * maxSendWindow
+
+// recycle lets others use the batch.
+func (b *batch) recycle() {
+	if cap(b.buf) > maxBatch {
+		return
+	}
+	clear(b.items)
+	b.items, b.buf, b.bytes = b.items[:0], b.buf[:0], 0
+	batches.Put(b)
+}
+
+// data is the i-th message.
+func (b *batch) data(i int) []byte {
+	it := &b.items[i]
+	if it.large != nil {
+		return it.large.b
+	}
+	return b.buf[it.from:it.to:it.to]
+}
+
+// queue adds a message, of which data is copied if it is not large. It tells
+// whether in is to be given to the pool.
+func (in *inbound) queue(data []byte, it item) bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.pending == nil {
+		in.pending = batches.Get().(*batch)
+	}
+	b := in.pending
+	if it.large == nil {
+		it.from = len(b.buf)
+		b.buf = append(b.buf, data...)
+		it.to = len(b.buf)
+	}
+	b.bytes += len(data)
+	b.items = append(b.items, it)
+	first := !in.queued
+	in.queued = true
+	return first
+}
+
+// take gives a worker what waits.
+func (in *inbound) take() *batch {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	b := in.pending
+	in.pending = nil
+	return b
+}
+
+// more tells a worker whether there is more by now; if not, in is queued anew
+// when there is.
+func (in *inbound) more() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	in.queued = in.pending != nil
+	return in.queued
+}
+
+// queueItem hands a one-way message over.
+func (l *link) queueItem(in *inbound, data []byte, it item) {
+	if in.queue(data, it) {
+		l.works = append(l.works, work{in: in, svc: in.svc})
+	}
+}
+
 // onSend takes a whole one-way message.
 func (l *link) onSend(f *frame) error {
 	in, err := l.takeSend(f.id, len(f.body)+overhead)
@@ -13,7 +101,7 @@ func (l *link) onSend(f *frame) error {
 		l.giveBack(&in.window, in.id, len(f.body)+overhead)
 		return nil
 	}
-	l.works = append(l.works, work{in: in, svc: in.svc, item: item{data: l.keep(f.body), cost: len(f.body) + overhead}})
+	l.queueItem(in, f.body, item{cost: len(f.body) + overhead})
 	return nil
 }
 
@@ -117,7 +205,7 @@ func (l *link) addSend(in *inbound, p []byte) error {
 	if n := min(max(before, 0), len(p)); n > 0 {
 		l.giveBackUnlessStarved(in, n)
 	}
-	if a.whole() {
+	if a.done() {
 		l.endPart(in)
 	}
 	return nil
@@ -148,7 +236,7 @@ func (l *link) endPart(in *inbound) {
 		held = 0
 		cost += l.unstarve(in)
 	}
-	l.works = append(l.works, work{in: in, svc: in.svc, item: item{data: a.data, cost: cost, held: held}})
+	l.queueItem(in, a.buf.b, item{large: a.buf, cost: cost, held: held})
 }
 
 // unstarve gives what was withheld.

@@ -5,13 +5,11 @@ import (
 	"time"
 )
 
-// A work waits for a worker: a request, or a stream with one-way messages. On
-// its way from the reader to the pool it carries one such message.
+// A work waits for a worker: a request, or a stream with one-way messages.
 type work struct {
 	svc  *service
 	call *call
 	in   *inbound
-	item item
 }
 
 // A pool runs handlers on a bounded number of goroutines. Idle workers are
@@ -36,7 +34,7 @@ type pool struct {
 	ticks   bool // ticker is set
 	users   int  // links; without any, idle workers end
 	running int  // jobs
-	queued  int  // requests, one-way messages and unreliable ones
+	queued  int  // requests, streams and unreliable messages
 	closed  bool
 	loops   sync.WaitGroup
 }
@@ -45,7 +43,7 @@ const (
 	perWake = 8  // requests that a worker is woken for
 	maxIdle = 32 // workers beyond it end when they have nothing to do
 	tick    = time.Millisecond
-	turn    = 64 // one-way messages that a worker takes at a time
+	turn    = 64 // unreliable messages that a worker takes at a time
 )
 
 // push hands over what a reader has received. Requests beyond the queue of their
@@ -60,13 +58,9 @@ func (p *pool) push(works []work) {
 		case p.closed:
 		case w.in != nil:
 			p.queued++
-			w.in.queue.push(w.item)
-			if !w.in.queued {
-				w.in.queued = true
-				streams++
-				w.svc.queue.push(work{svc: w.svc, in: w.in})
-				p.readyLocked(w.svc)
-			}
+			streams++
+			w.svc.queue.push(*w)
+			p.readyLocked(w.svc)
 		case w.svc.waiting >= p.queue:
 			over = append(over, w.call)
 		default:
@@ -200,15 +194,9 @@ func (p *pool) takeLocked(j *job) {
 		p.queued -= len(j.grams)
 	default:
 		w := s.queue.pop()
+		p.queued--
 		if j.call, j.in = w.call, w.in; w.call != nil {
 			s.waiting--
-			p.queued--
-		}
-		if w.in != nil {
-			for range min(turn, w.in.queue.len()) {
-				j.items = append(j.items, w.in.queue.pop())
-			}
-			p.queued -= len(j.items)
 		}
 	}
 	p.readyLocked(s)
@@ -221,15 +209,13 @@ func (p *pool) doneLocked(j *job) {
 	}
 	s.running--
 	p.running--
-	if in := j.in; in != nil {
-		if in.queued = in.queue.len() > 0; in.queued {
-			s.queue.push(work{svc: s, in: in})
-		}
+	if j.more {
+		p.queued++
+		s.queue.push(work{svc: s, in: j.in})
 	}
 	p.readyLocked(s)
-	clear(j.items)
 	clear(j.grams)
-	*j = job{items: j.items[:0], grams: j.grams[:0]}
+	*j = job{grams: j.grams[:0]}
 }
 
 // use counts a link; when the last one goes, idle workers end.

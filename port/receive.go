@@ -82,17 +82,16 @@ func (l *link) receive(k kind, p []byte) error {
 	return nil
 }
 
+// Small messages share memory, which is free when the last of them is: a few
+// KiB, lest one that stays keep much.
 const (
 	arenaSize = 4 << 10
-	arenaMost = 1 << 10 // longer ones get memory of their own
+	arenaMost = MaxUnreliable // longer ones get memory of their own
 )
 
-// keep copies a message that arrived.
+// keep copies a message that arrived, of at most arenaMost bytes.
 func (l *link) keep(p []byte) []byte {
 	n := len(p)
-	if n > arenaMost {
-		return append(make([]byte, 0, n), p...)
-	}
 	if n > len(l.arena) {
 		l.arena = make([]byte, arenaSize)
 	}

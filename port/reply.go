@@ -45,7 +45,7 @@ func (l *link) onReplyFirst(f *frame) error {
 	if int64(f.total) > int64(l.mux.limits().maxMessage) {
 		return &breach{"a reply longer than we said we take"}
 	}
-	s.part = &assembly{id: f.id, total: int(f.total)}
+	s.part = &assembly{id: f.id, total: int(f.total), exact: true}
 	return l.addReply(s, f.body)
 }
 
@@ -69,9 +69,13 @@ func (l *link) addReply(s *slot, p []byte) error {
 	if !a.add(p) {
 		return &breach{"more of a reply than it claimed"}
 	}
-	if a.whole() {
+	if a.done() {
 		s.part = nil
-		l.slots.answer(s, a.data, nil)
+		var reply []byte
+		if !a.drop {
+			reply = a.buf.b
+		}
+		l.slots.answer(s, reply, nil)
 	}
 	return nil
 }

@@ -1,6 +1,7 @@
 package port
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -77,7 +78,7 @@ func TestSendsInOrder(t *testing.T) {
 		sizes := []int{0, 1, 100, 20_000, 5, 300_000, 1, 2 << 20, 7, firstSendWindow, 9}
 		got := make(chan []byte, 10*len(sizes))
 		handle(t, m, 1, Send, func(_ context.Context, m *Message) ([]byte, error) {
-			got <- m.Data
+			got <- bytes.Clone(m.Data)
 			return []byte("ignored"), nil
 		})
 		c := connect(m, 1)

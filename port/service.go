@@ -39,9 +39,7 @@ type counters struct {
 var errExited = errors.New("the handler ended its goroutine")
 
 // call calls the handler and turns a panic into an error.
-func (s *service) call(ctx context.Context, m *Message) (reply []byte, err error) {
-	s.bytesIn.Add(uint64(len(m.Data)))
-	timed := timed(s.calls.Add(1) - 1)
+func (s *service) call(ctx context.Context, m *Message, timed bool) (reply []byte, err error) {
 	var start time.Time
 	if timed {
 		start = time.Now()

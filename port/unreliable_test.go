@@ -1,6 +1,7 @@
 package port
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -19,7 +20,7 @@ func TestUnreliableMessagesArrive(t *testing.T) {
 		m := new(Mux)
 		got := make(chan []byte, 10)
 		handle(t, m, 1, Unreliable, func(_ context.Context, m *Message) ([]byte, error) {
-			got <- m.Data
+			got <- bytes.Clone(m.Data)
 			return nil, nil
 		})
 		c := connect(m, 1)
