@@ -185,19 +185,22 @@ func (f failures) Error() string {
 func (f failures) Unwrap() []error { return f }
 
 // try makes a session with whoever is at one address.
-func (t *Transport) try(ctx context.Context, cfg *config, addr netip.AddrPort, w want) (*session, error) {
-	s, through, err := t.tryTCP(ctx, cfg, addr, w)
-	if err == nil {
-		return s, nil
+func (t *Transport) try(ctx context.Context, cfg *config, addr netip.AddrPort, w want) (s *session, err error) {
+	through := false
+	if !cfg.noTCP {
+		s, through, err = t.tryTCP(ctx, cfg, addr, w)
 	}
-	if !through && !cfg.noQUIC && ctx.Err() == nil {
+	if s == nil && !through && !cfg.noQUIC && ctx.Err() == nil {
 		var quicErr error
-		if s, quicErr = t.tryQUIC(ctx, cfg, addr, w); quicErr == nil {
-			return s, nil
+		if s, quicErr = t.tryQUIC(ctx, cfg, addr, w); quicErr != nil && err != nil {
+			quicErr = fmt.Errorf("%w; on QUIC: %w", err, quicErr)
 		}
-		err = fmt.Errorf("%w; on QUIC: %w", err, quicErr)
+		err = quicErr
 	}
-	return nil, fmt.Errorf("mtls: dial %v: %w", addr, err)
+	if err != nil {
+		return nil, fmt.Errorf("mtls: dial %v: %w", addr, err)
+	}
+	return s, nil
 }
 
 // tryTCP tells besides whether TCP got through.

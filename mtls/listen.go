@@ -20,8 +20,8 @@ import (
 type listener struct {
 	t      *Transport
 	cfg    *config
-	tcp    net.Listener
-	socket *socket // nil if QUIC is off
+	tcp    net.Listener // nil if TCP is off
+	socket *socket      // nil if QUIC is off
 	quic   *quic.Listener
 	slots  chan struct{}    // one for each QUIC connection that has not said what it is
 	conns  chan p2p.Pending // unbuffered: what nobody accepts waits in the system
@@ -54,30 +54,50 @@ func (t *Transport) Listen(ctx context.Context, addr string) (p2p.Listener, erro
 		return nil, fmt.Errorf("mtls: %w", err)
 	}
 	l.ctx, l.stop = context.WithCancel(context.Background())
-	l.loops.Go(l.acceptTCP)
+	if l.tcp != nil {
+		l.loops.Go(l.acceptTCP)
+	}
 	if l.quic != nil {
 		l.loops.Go(l.acceptQUIC)
 	}
 	return l, nil
 }
 
-// bind opens both sockets.
+// bind opens the sockets, both or none.
 func (l *listener) bind(ctx context.Context, addr string) (err error) {
+	if l.cfg.noTCP {
+		udp, err := net.ResolveUDPAddr("udp", addr)
+		if err != nil {
+			return err
+		}
+		return l.bindQUIC(addrPort(udp))
+	}
 	var lc net.ListenConfig
 	if l.tcp, err = lc.Listen(ctx, "tcp", addr); err != nil || l.cfg.noQUIC {
 		return err
 	}
-	if l.socket, err = l.t.bindUDP(l.cfg, addrPort(l.tcp.Addr())); err == nil {
-		if l.quic, err = l.socket.listen(l.cfg); err == nil {
-			return nil
-		}
-		l.t.unlisten(l.socket)
+	if err = l.bindQUIC(addrPort(l.tcp.Addr())); err != nil {
+		l.tcp.Close()
 	}
-	l.tcp.Close()
 	return err
 }
 
-func (l *listener) Addr() net.Addr { return l.tcp.Addr() }
+func (l *listener) bindQUIC(local netip.AddrPort) (err error) {
+	if l.socket, err = l.t.bindUDP(l.cfg, local); err != nil {
+		return err
+	}
+	if l.quic, err = l.socket.listen(l.cfg); err != nil {
+		l.t.unlisten(l.socket)
+	}
+	return err
+}
+
+func (l *listener) Addr() net.Addr {
+	if l.tcp == nil {
+		return l.socket.conn.LocalAddr()
+	}
+	return l.tcp.Addr()
+}
 
 func (l *listener) Accept() (p2p.Pending, error) {
 	select {
@@ -93,7 +113,9 @@ func (l *listener) Accept() (p2p.Pending, error) {
 func (l *listener) Close() (err error) {
 	l.once.Do(func() {
 		l.stop()
-		err = l.tcp.Close()
+		if l.tcp != nil {
+			err = l.tcp.Close()
+		}
 		if l.quic != nil {
 			l.quic.Close()
 		}

@@ -202,10 +202,23 @@ func TestAttachNeedsProof(t *testing.T) {
 
 var netipAddr = addrPort(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 
+// Where TCP is shut QUIC carries all, and where we are told to leave TCP alone.
 func TestQUICCarriesAll(t *testing.T) {
 	w := newWorld(t)
-	a, b := w.transport("a"), w.transport("b")
-	n, sessions := listenQUICOnly(t, b)
+	t.Run("TCP is shut", func(t *testing.T) {
+		b := w.transport("b")
+		n, sessions := listenQUICOnly(t, b)
+		testQUICCarriesAll(t, w.transport("a"), n, sessions)
+	})
+	t.Run("NoTCP", func(t *testing.T) {
+		a, b := w.transport("a"), w.transport("b")
+		a.NoTCP, b.NoTCP = true, true
+		n, sessions := listen(t, b)
+		testQUICCarriesAll(t, a, n, sessions)
+	})
+}
+
+func testQUICCarriesAll(t *testing.T, a *Transport, n *node.Node, sessions <-chan p2p.Session) {
 	dialled := dialTo(t, a, n)
 	greeting := make(chan p2p.Session)
 	go func() { greeting <- nextSession(t, sessions) }()

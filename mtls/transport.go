@@ -36,6 +36,9 @@ type Transport struct {
 	SeedName string
 	// NoQUIC leaves UDP alone: no datagrams, and no way round a shut TCP.
 	NoQUIC bool
+	// NoTCP has QUIC carry everything, without a try on TCP first. Together with
+	// NoQUIC it leaves nothing, which is an error.
+	NoTCP bool
 	// Logger gets what there is to say. Nil means slog.Default.
 	Logger *slog.Logger
 	// DialTimeout bounds Dial. Zero means 5 seconds.
@@ -68,6 +71,7 @@ var _ p2p.Transport = (*Transport)(nil)
 
 var (
 	errNoCredentials = errors.New("mtls: no Credentials")
+	errNoCarrier     = errors.New("mtls: NoTCP and NoQUIC leave nothing")
 	errNotLoaded     = errors.New("mtls: Credentials not loaded; was cert.Files started?")
 )
 
@@ -77,6 +81,7 @@ type config struct {
 	seedName    string
 	log         *slog.Logger
 	noQUIC      bool
+	noTCP       bool
 	dial        time.Duration
 	tcpWait     time.Duration
 	handshake   time.Duration
@@ -93,11 +98,15 @@ func (t *Transport) config() (*config, error) {
 	if t.Credentials.Current() == nil {
 		return nil, errNotLoaded
 	}
+	if t.NoTCP && t.NoQUIC {
+		return nil, errNoCarrier
+	}
 	c := &config{
 		credentials: t.Credentials,
 		seedName:    t.SeedName,
 		log:         t.Logger,
 		noQUIC:      t.NoQUIC,
+		noTCP:       t.NoTCP,
 		dial:        cmp.Or(t.DialTimeout, defaultDial),
 		tcpWait:     cmp.Or(t.TCPWait, defaultTCPWait),
 		handshake:   cmp.Or(t.HandshakeTimeout, defaultHandshake),
