@@ -68,6 +68,9 @@ func declarations(t *testing.T, path string) []string {
 	for _, d := range f.Decls {
 		switch d := d.(type) {
 		case *ast.FuncDecl:
+			if d.Recv != nil && !ast.IsExported(receiver(d.Recv.List[0].Type)) {
+				continue
+			}
 			d.Body = nil
 			out = append(out, oneLine(t, fset, d))
 		case *ast.GenDecl:
@@ -80,6 +83,19 @@ func declarations(t *testing.T, path string) []string {
 		}
 	}
 	return out
+}
+
+// receiver is the name of a method's type.
+func receiver(t ast.Expr) string {
+	switch t := t.(type) {
+	case *ast.StarExpr:
+		return receiver(t.X)
+	case *ast.IndexExpr:
+		return receiver(t.X)
+	case *ast.Ident:
+		return t.Name
+	}
+	return ""
 }
 
 func oneLine(t *testing.T, fset *token.FileSet, n ast.Node) string {
