@@ -40,7 +40,10 @@ func (m *Machine) Leave(now time.Duration) {
 	if err != nil {
 		return
 	}
-	list := []fact{{Entry: wire.Entry{Kind: wire.EntryClaim, Body: claim}}}
+	list := []fact{ // the record may not be out yet, and nobody can ask for it later
+		{Entry: wire.Entry{Kind: wire.EntryRecord, Body: m.self.rec.Raw()}},
+		{Entry: wire.Entry{Kind: wire.EntryClaim, Body: claim}},
+	}
 	m.sendFacts(m.observers, list, nil)
 	for _, s := range m.subjects {
 		if s.row.status == wire.Alive && !contains(m.observers, s.row) {

@@ -212,6 +212,34 @@ func TestLeave(t *testing.T) { // M16
 	})
 }
 
+// What a node has said last before it leaves may still wait to be sent.
+func TestLeaveRightAfterAChange(t *testing.T) { // M16
+	each(t, fast, []float64{0}, func(t *testing.T, s *sim) {
+		x := s.nodes[s.someone()]
+		for range 3 {
+			if err := x.m.Update(s.now, func(*wire.Record) {}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		x.m.Leave(s.now)
+		s.after(x)
+		s.run(10 * time.Millisecond)
+		s.crash(x.i, true)
+		s.within(2*time.Second, "left", func() bool {
+			for _, y := range s.nodes {
+				if y != x && y.events[Parted] != 1 {
+					return false
+				}
+			}
+			return true
+		})
+		s.run(10 * time.Second)
+		if len(s.dead) > 0 {
+			t.Errorf("held dead: %v", s.dead)
+		}
+	})
+}
+
 func TestRestart(t *testing.T) { // M7
 	for _, p := range []profile{fast, seeds} {
 		each(t, p, []float64{0}, func(t *testing.T, s *sim) {
