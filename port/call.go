@@ -30,7 +30,7 @@ type call struct {
 	id    uint32
 	state atomic.Int32
 	held  atomic.Int64 // of the budget
-	out   out          // the reply, while it waits
+	out   *out         // the reply, while it waits; set before state says so
 	buf   *buffer      // of a large request
 
 	deadline time.Time // zero: none
@@ -189,11 +189,11 @@ func (c *call) post(reply []byte) {
 			l.addCredit(&c.in.flow, n)
 		}
 	}
-	c.out = out{
+	c.out = &out{
 		kind: kindReply, first: kindReplyFirst, more: kindReplyMore,
 		id: c.id, stream: c.in.id, data: reply, call: c,
 	}
-	l.enqueue(&c.in.flow, &c.out)
+	l.enqueue(&c.in.flow, c.out)
 }
 
 // fail answers with an error. It may wait as replies do.
@@ -207,6 +207,6 @@ func (c *call) fail(k code, detail uint64, text string) {
 		return
 	}
 	c.entry.Store(c)
-	c.out = out{kind: kindError, code: k, detail: detail, id: c.id, data: []byte(text), call: c}
-	l.enqueue(&c.in.flow, &c.out)
+	c.out = &out{kind: kindError, code: k, detail: detail, id: c.id, data: []byte(text), call: c}
+	l.enqueue(&c.in.flow, c.out)
 }

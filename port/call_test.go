@@ -335,3 +335,36 @@ func TestUnhandleTellsTheCallers(t *testing.T) {
 		}
 	})
 }
+
+// Callers leave by their ctx while the Client is closed and answers come: nobody
+// hangs, and no slot is lost or left with what belongs to another.
+func TestCloseCancelAndAnswerAtOnce(t *testing.T) {
+	m := new(Mux)
+	handle(t, m, 1, Request, echo)
+	p := newPair(t, new(Mux), m, 1, 0.1)
+	for round := range 200 {
+		c := p.connect(t, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		var calls sync.WaitGroup
+		for i := range 16 {
+			calls.Go(func() {
+				for n := range 4 {
+					data := fmt.Appendf(make([]byte, (i%4)*3000), "%d %d %d", round, i, n)
+					reply, err := c.Request(ctx, data)
+					if err == nil {
+						equal(t, "reply", reply, data)
+					} else if !errors.Is(err, ErrClosed) && !errors.Is(err, context.Canceled) {
+						t.Errorf("Request = %v", err)
+					}
+				}
+			})
+		}
+		calls.Go(func() { c.Close() })
+		calls.Go(cancel)
+		calls.Wait()
+	}
+	p.b.settle(p)
+	if n := p.near.Stats().InFlight; n != 0 {
+		t.Errorf("%d in flight, want 0", n)
+	}
+}

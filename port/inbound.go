@@ -268,7 +268,7 @@ func (l *link) onCancel(f *frame) {
 		delete(l.parts, place)
 	case c.state.CompareAndSwap(callQueued, callAnswered):
 	case c.state.CompareAndSwap(callReplying, callAnswered):
-		if _, all := l.withdraw(&c.out); all {
+		if _, all := l.withdraw(c.out); all {
 			return
 		}
 	default:

@@ -1,6 +1,7 @@
 package port
 
 import (
+	"iter"
 	"sync"
 	"sync/atomic"
 )
@@ -22,12 +23,16 @@ const (
 // The states of a slot:
 //
 //	free ──take──▶ waiting ──answer──▶ done ──put──▶ free
-//	                  └──caller leaves──▶ left ──answer──▶ free
+//	                  ├──caller leaves──▶ left ──answer──▶ free
+//	                  └──stream left──▶ shut ──caller leaves──▶ left
+//	                                     └──answer──▶ over ──put──▶ free
 const (
 	slotFree = iota
 	slotWaiting
 	slotDone
 	slotLeft
+	slotShut
+	slotOver
 )
 
 // A slot is a request that we made and that is not answered yet. Its id is
@@ -114,10 +119,13 @@ func (t *slots) find(id uint32) *slot {
 		return nil
 	}
 	s := &seg[place&(segmentSize-1)]
-	if st := s.state.Load(); s.id.Load() != id || (st != slotWaiting && st != slotLeft) {
+	switch st := s.state.Load(); {
+	case s.id.Load() != id:
 		return nil
+	case st == slotWaiting || st == slotLeft || st == slotShut:
+		return s
 	}
-	return s
+	return nil
 }
 
 // answer gives the caller its answer, or the slot back if the caller has left.
@@ -127,43 +135,69 @@ func (t *slots) answer(s *slot, reply []byte, err error) {
 		s.answered <- struct{}{}
 		return
 	}
+	if s.state.CompareAndSwap(slotShut, slotOver) {
+		return // the caller has been woken
+	}
 	if s.state.CompareAndSwap(slotLeft, slotFree) {
 		t.put(s)
 	}
 }
 
+// shut wakes the callers that wait for answers on a stream which we have left.
+func (t *slots) shut(stream uint32) {
+	for s := range t.all() {
+		if s.stream.Load() == stream+1 && s.state.CompareAndSwap(slotWaiting, slotShut) {
+			s.answered <- struct{}{}
+		}
+	}
+}
+
+// all gives every slot there is.
+func (t *slots) all() iter.Seq[*slot] {
+	return func(yield func(*slot) bool) {
+		t.mu.Lock()
+		count := t.count
+		t.mu.Unlock()
+		for i := range count >> segmentBits {
+			seg := t.segs[i].Load()
+			for j := range seg {
+				if !yield(&seg[j]) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // serves tells whether a request of a stream waits for its answer.
 func (t *slots) serves(stream uint32) bool {
-	t.mu.Lock()
-	count := t.count
-	t.mu.Unlock()
-	for i := range count >> segmentBits {
-		seg := t.segs[i].Load()
-		for j := range seg {
-			if seg[j].stream.Load() == stream+1 {
-				return true
-			}
+	for s := range t.all() {
+		if s.stream.Load() == stream+1 {
+			return true
 		}
 	}
 	return false
 }
 
 // leave tells whether the caller may go without its answer; if not, the answer
-// is there or about to be.
-func (t *slots) leave(s *slot) bool { return s.state.CompareAndSwap(slotWaiting, slotLeft) }
+// is there. The caller has not been woken before.
+func (t *slots) leave(s *slot) bool {
+	if s.state.CompareAndSwap(slotWaiting, slotLeft) {
+		return true
+	}
+	left := s.state.CompareAndSwap(slotShut, slotLeft)
+	<-s.answered // there, or about to be
+	return left
+}
 
 // close answers every slot, and every take from now on, with err.
 func (t *slots) close(err error) {
 	t.mu.Lock()
 	t.closed = err
-	count := t.count
 	t.mu.Unlock()
-	for i := range count >> segmentBits {
-		seg := t.segs[i].Load()
-		for j := range seg {
-			if s := &seg[j]; s.state.Load() == slotWaiting {
-				t.answer(s, nil, err)
-			}
+	for s := range t.all() {
+		if s.state.Load() == slotWaiting {
+			t.answer(s, nil, err)
 		}
 	}
 }

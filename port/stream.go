@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,6 +25,7 @@ type stream struct {
 	goneOnce sync.Once
 	err      error         // why; set before gone is closed
 	left     chan struct{} // closed when we have
+	leftFlag atomic.Bool   // before left is closed
 	leftOnce sync.Once
 }
 
@@ -81,8 +83,10 @@ func (s *stream) close(err error) {
 // leave ends the stream from our side: calls in flight end too.
 func (s *stream) leave() {
 	s.leftOnce.Do(func() {
-		close(s.left)
 		l := s.link
+		s.leftFlag.Store(true)
+		close(s.left)
+		l.slots.shut(s.id)
 		l.mu.Lock()
 		delete(l.streams, s.id)
 		l.mu.Unlock()
@@ -150,6 +154,9 @@ func (s *stream) request(ctx context.Context, index uint32, data []byte) (reply 
 		return nil, false, err
 	}
 	sl.stream.Store(s.id + 1)
+	if s.leftFlag.Load() { // s.leave may have been too early to see the slot
+		l.slots.shut(s.id)
+	}
 	posted := s.post(sl, index, timeout(ctx), data)
 	select {
 	case <-sl.answered:
@@ -157,10 +164,9 @@ func (s *stream) request(ctx context.Context, index uint32, data []byte) (reply 
 		if sent, left := s.abandon(sl, posted); left {
 			return nil, sent, ctx.Err()
 		}
-	case <-s.left:
-		if sent, left := s.abandon(sl, posted); left {
-			return nil, sent, ErrClosed
-		}
+	}
+	if st := sl.state.Load(); st == slotShut || st == slotOver {
+		return nil, s.giveUp(sl, posted), ErrClosed
 	}
 	sent = posted
 	if !posted { // it may have been refused before all of it was sent
@@ -200,7 +206,6 @@ func (s *stream) abandon(sl *slot, posted bool) (sent, left bool) {
 		sent, _ = l.withdraw(&sl.out)
 	}
 	if !l.slots.leave(sl) {
-		<-sl.answered
 		return sent, false
 	}
 	if !sent {
@@ -209,6 +214,20 @@ func (s *stream) abandon(sl *slot, posted bool) (sent, left bool) {
 	}
 	l.tell(&frame{kind: kindCancel, id: id})
 	return true, true
+}
+
+// giveUp is abandon for a caller that was woken because the stream was left.
+func (s *stream) giveUp(sl *slot, posted bool) (sent bool) {
+	l, id := s.link, sl.id.Load()
+	if sent = posted; !posted {
+		sent, _ = l.withdraw(&sl.out)
+	}
+	if !sent || !sl.state.CompareAndSwap(slotShut, slotLeft) {
+		l.slots.put(sl)
+		return sent
+	}
+	l.tell(&frame{kind: kindCancel, id: id})
+	return true
 }
 
 // send sends a one-way message. It returns when the session has taken all of it.
