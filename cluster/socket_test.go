@@ -104,6 +104,41 @@ func TestThreeOnSockets(t *testing.T) {
 	l.Close()
 }
 
+// Mode 3 on sockets rides on datagrams, once QUIC is there.
+func TestUnreliableOnSockets(t *testing.T) {
+	dir := pki(t)
+	a := onSockets(dir, "a", "127.0.0.1")
+	got := make(chan string, 1)
+	a.Handle(8080, "toss", port.Unreliable, port.HandlerFunc(func(_ context.Context, m *port.Message) ([]byte, error) {
+		select {
+		case got <- string(m.Data):
+		default:
+		}
+		return nil, nil
+	}))
+	start(t, a)
+	b := start(t, onSockets(dir, "b", "127.0.0.1", a.Addr().String()))
+	eventually(t, patience, "they know each other", func() bool { return alive(b) == 2 })
+	c, err := b.Connect(t.Context(), a.ID(), 8080)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	eventually(t, patience, "a datagram carrier", c.Datagrams)
+	eventually(t, patience, "a message", func() bool {
+		if err := c.Send(t.Context(), []byte("hi")); err != nil {
+			t.Fatal(err)
+		}
+		return len(got) > 0
+	})
+	if m := <-got; m != "hi" {
+		t.Errorf("a took %q", m)
+	}
+	if p := b.Server().Peer(a.ID().ID); p == nil || p.Stats().DatagramCarrier != "quic" {
+		t.Error("the session does not say that its datagrams ride on QUIC")
+	}
+}
+
 // Who listens on all addresses tells others the ones that they see.
 func TestAdvertisedAddresses(t *testing.T) {
 	for name, any := range map[string]string{"IPv4": "0.0.0.0", "IPv6": "::"} {
@@ -305,6 +340,49 @@ func TestGenerationIsKept(t *testing.T) {
 	start(t, n)
 	if !log.has("WARN", "generation") {
 		t.Errorf("no warning: %s", log.text())
+	}
+}
+
+// A renewed certificate comes into force; another node's key does not.
+func TestReload(t *testing.T) {
+	dir := pki(t)
+	log := new(notes)
+	a := onSockets(dir, "a", "127.0.0.1")
+	a.Logger = log.logger()
+	start(t, a)
+	old, _ := a.Certificate()
+	if _, err := dir.Renew("a", 24*time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if leaf, err := a.Certificate(); err != nil || leaf.Equal(old) {
+		t.Errorf("after Renew and Reload: the certificate %v, %v", leaf.NotAfter, err)
+	}
+	renewed, _ := a.Certificate()
+	for from, to := range map[string]string{dir.KeyPath("c"): dir.KeyPath("a"), dir.CertPath("c"): dir.CertPath("a")} {
+		data, err := os.ReadFile(from)
+		if err == nil {
+			err = os.WriteFile(to, data, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := a.Reload(t.Context()); !errors.Is(err, cluster.ErrOtherKey) {
+		t.Errorf("Reload with c's files = %v, want ErrOtherKey", err)
+	}
+	if leaf, err := a.Certificate(); !errors.Is(err, cluster.ErrOtherKey) || !leaf.Equal(renewed) {
+		t.Errorf("with c's files: the certificate of %s, %v", leaf.Subject.CommonName, err)
+	}
+	b := start(t, onSockets(dir, "b", "127.0.0.1", a.Addr().String()))
+	eventually(t, patience, "b joins", func() bool { return alive(b) == 2 })
+	if m, _ := b.Member(a.ID().ID); m.Name != "a" {
+		t.Errorf("b knows %q", m.Name)
+	}
+	if !log.has("ERROR", "another node") {
+		t.Errorf("the log does not say so: %s", log.text())
 	}
 }
 

@@ -25,7 +25,8 @@ type run struct {
 	ref    node.Ref
 	name   string
 	log    *slog.Logger
-	files  *cert.Files // nil with a Transport of the user's
+	files  *cert.Files // nil with a Transport of the user's, as certs is
+	certs  *steady
 	server *p2p.Server
 	mux    *port.Mux
 	gossip *gossip.Gossip
@@ -171,14 +172,14 @@ func (n *Node) identify(r *run) (p2p.Transport, crypto.Signer, error) {
 	if err := files.Start(); err != nil {
 		return nil, nil, fmt.Errorf("cluster: start: %w", err)
 	}
-	r.files = files
+	r.files, r.certs = files, newSteady(files, r.log)
 	now := files.Current()
 	signer, ok := now.TLS.PrivateKey.(crypto.Signer)
 	if !ok {
 		return nil, nil, fmt.Errorf("cluster: start: a key of type %T cannot sign", now.TLS.PrivateKey)
 	}
 	r.name = now.Name
-	return &mtls.Transport{Credentials: files, SeedName: n.SeedName, DialTimeout: n.dialTimeout(), Logger: n.Logger}, signer, nil
+	return &mtls.Transport{Credentials: r.certs, SeedName: n.SeedName, DialTimeout: n.dialTimeout(), Logger: n.Logger}, signer, nil
 }
 
 // generation begins the next one. Where nobody asked for a file, one that cannot

@@ -136,19 +136,23 @@ const pingPort = 1
 // the user's.
 func (n *Node) Certificate() (*x509.Certificate, error) {
 	r := n.latest()
-	if r == nil || r.files == nil {
+	if r == nil || r.certs == nil {
 		return nil, nil
 	}
-	return r.files.Current().Leaf, r.files.Err()
+	return r.certs.Current().Leaf, r.certs.Err()
 }
 
-// Reload looks at the certificate files now instead of within two seconds.
+// Reload looks at the certificate files now instead of within two seconds. It
+// returns nil if what they hold is in force, else why not.
 func (n *Node) Reload(ctx context.Context) error {
 	r, err := n.running()
 	if err != nil || r.files == nil {
 		return err
 	}
-	return r.files.Reload(ctx)
+	if err := r.files.Reload(ctx); err != nil {
+		return err
+	}
+	return r.certs.Err()
 }
 
 // Stats count what a Node has done since Start.
