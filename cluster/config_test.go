@@ -151,7 +151,12 @@ func TestEveryKeyInEveryCase(t *testing.T) {
 		key, line := kv[0], i+2
 		isPath := i < 3
 		all := append(slices.Clone(cases[key]), [][2]string{
-			{"missing", ``}, {"null", `null`}, {"NaN", `NaN`}, {"-Infinity", `-Infinity`}, {"undefined", `undefined`}, {"an object", `{"a": [1]}`},
+			{"missing", ``},
+			{"null", `null`},
+			{"NaN", `NaN`},
+			{"-Infinity", `-Infinity`},
+			{"undefined", `undefined`},
+			{"an object", `{"a": [1]}`},
 			{"byte order mark before the value", "\ufeff" + kv[1]},
 			{"unknown", fmt.Sprintf("  %q: %s", "x"+key, kv[1])},
 			{"misspelt", fmt.Sprintf("  %q: %s", strings.Replace(key, "_", "", 1)+"s", kv[1])},
