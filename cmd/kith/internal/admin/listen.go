@@ -126,10 +126,28 @@ func place(l net.Listener, hidden, path, token string) (net.Listener, error) {
 
 // Close also removes the name, unless a newer run has taken it.
 func (l *listener) Close() error {
-	if now, err := os.Lstat(l.path); err == nil && os.SameFile(now, l.file) {
-		os.Remove(l.path)
+	if l.owns(l.path) {
+		l.unlink()
 	}
 	return l.Listener.Close()
+}
+
+func (l *listener) owns(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && os.SameFile(info, l.file)
+}
+
+// unlink takes the name away before it looks whose it is: a newer run may take
+// it at any moment, and then gets it back.
+func (l *listener) unlink() {
+	aside := filepath.Join(filepath.Dir(l.path), "."+rand.Text())
+	if os.Rename(l.path, aside) != nil {
+		return
+	}
+	if !l.owns(aside) && os.Rename(aside, l.path) == nil {
+		return
+	}
+	os.Remove(aside)
 }
 
 // Addr is the path.
