@@ -63,9 +63,13 @@ func (m *Machine) Answered(host string, id node.ID) {
 	}
 }
 
-// maxServed is how many nodes we remember to have sent our table to; beyond it
-// all are forgotten.
+// maxServed is how many runs we remember to have sent our table to; beyond it all
+// are forgotten.
 const maxServed = 1024
+
+// A run is a node from one start to its end: the next knows nothing of what the
+// last was sent.
+type run struct{ short, gen uint64 }
 
 func (m *Machine) onJoin(now time.Duration, p peer, payload []byte) error {
 	j, err := wire.ParseJoin(payload)
@@ -81,13 +85,13 @@ func (m *Machine) onJoin(now time.Duration, p peer, payload []byte) error {
 	}
 	if j.Root == m.root {
 		j.Count = uint32(len(m.living)) // nothing is missing there
-	} else if at, ok := m.served[p.short]; ok && now-at < joinEvery*9/10 {
+	} else if at, ok := m.served[run{p.short, p.gen}]; ok && now-at < joinEvery*9/10 {
 		return nil
 	}
 	if len(m.served) >= maxServed {
 		clear(m.served)
 	}
-	m.served[p.short] = now
+	m.served[run{p.short, p.gen}] = now
 	if int(j.Count)*2 > len(m.living) && j.Count > 1 {
 		m.sendTable(now, p, nil) // most of it is there: the next heartbeat's repair costs less
 		return nil

@@ -107,7 +107,7 @@ type Machine struct {
 	repaired  time.Duration // when we last began to compare tables
 	differs   time.Duration // since when tables differ without having been compared
 	strangers map[uint64]time.Duration
-	served    map[uint64]time.Duration // who got a whole table, and when
+	served    map[run]time.Duration // who got a whole table, and when
 	seeds     []seed
 	joined    bool
 	refuted   time.Duration
@@ -131,7 +131,7 @@ func New(cfg Config, self wire.Record, pub crypto.PublicKey, notary Notary, rng 
 	m := &Machine{
 		cfg: cfg, notary: notary, rng: rng, table: newTable(now),
 		past: map[uint64]*subject{}, boxes: map[uint64]*box{}, repairs: map[uint64]repair{},
-		strangers: map[uint64]time.Duration{}, served: map[uint64]time.Duration{},
+		strangers: map[uint64]time.Duration{}, served: map[run]time.Duration{},
 		flushed: never, repaired: never, differs: unset, refuted: never, lastTick: now,
 		tickAt: now + time.Duration(rng.Int64N(int64(cfg.Heartbeat))), evalAt: unset, flushAt: unset, joinAt: unset, collectAt: now + cfg.Collect,
 		joined: len(cfg.Seeds) == 0,

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"kith/gossip/internal/wire"
+	"kith/node"
 )
 
 // Update changes what we say about ourselves. change gets a copy of our record
@@ -48,6 +49,13 @@ func (m *Machine) Leave(now time.Duration) {
 	for _, s := range m.subjects {
 		if s.row.status == wire.Alive && !contains(m.observers, s.row) {
 			m.sendFacts([]*row{s.row}, list, nil)
+		}
+	}
+	for _, s := range m.seeds { // one that has let us join, and whose table is still under way
+		if s.id != (node.ID{}) && m.rows[wire.Short(s.id)] == nil {
+			for _, b := range pack(list, 0) {
+				m.send(s.id, wire.KindNews, b)
+			}
 		}
 	}
 	m.set(m.self, m.self.rec, m.self.inc, wire.Left, claim, now)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kith/gossip/internal/wire"
+	"kith/node"
 )
 
 // The figures asked for here are the project's targets for a membership that
@@ -236,6 +237,46 @@ func TestLeaveRightAfterAChange(t *testing.T) { // M16
 		s.run(10 * time.Second)
 		if len(s.dead) > 0 {
 			t.Errorf("held dead: %v", s.dead)
+		}
+	})
+}
+
+// A node may go before it knows anybody but a seed that has just let it in.
+func TestLeaveBeforeTheTable(t *testing.T) { // M16
+	each(t, fast, []float64{0}, func(t *testing.T, s *sim) {
+		x := s.nodes[1]
+		s.crash(x.i, true)
+		s.run(20 * time.Second)
+		s.boot(x.i)
+		s.within(time.Second, "let in", func() bool { return x.m.seeds[0].id != node.ID{} })
+		if x.m.Joined() {
+			t.Fatal("the table is there already")
+		}
+		for _, y := range s.nodes {
+			clear(y.events)
+		}
+		x.m.Leave(s.now)
+		s.after(x)
+		s.run(200 * time.Millisecond)
+		s.crash(x.i, true)
+		s.run(20 * time.Second)
+		for _, y := range s.nodes {
+			if y != x && (y.events[Died] > 0 || y.events[Parted] != 1) {
+				t.Errorf("n%d saw %d deaths and %d leaves, want one leave", y.i, y.events[Died], y.events[Parted])
+			}
+		}
+	})
+}
+
+// The next run of a node is let in at once, whatever its last run was sent.
+func TestRestartsInARow(t *testing.T) { // M7
+	each(t, fast, []float64{0}, func(t *testing.T, s *sim) {
+		x := s.nodes[1]
+		for range 3 {
+			s.crash(x.i, true)
+			s.run(50 * time.Millisecond)
+			s.boot(x.i)
+			s.within(900*time.Millisecond, "joined", x.m.Joined)
 		}
 	})
 }
