@@ -22,6 +22,7 @@ func (demoCmd) Help() string {
 }
 
 func (c *demoCmd) Run(a *app) error {
+	outliveReaders()
 	program, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("demo: %w", err)

@@ -115,3 +115,7 @@ func colorful(f *os.File) bool {
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeCharDevice != 0 && info.Name() != os.DevNull
 }
+
+// outliveReaders lets writes to a closed standard output fail, instead of ending
+// the process. What we start is not affected, as it would be by signal.Ignore.
+func outliveReaders() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }

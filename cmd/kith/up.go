@@ -38,6 +38,7 @@ const (
 )
 
 func (c *upCmd) Run(a *app) error {
+	outliveReaders()
 	conf, err := c.load(a)
 	if err != nil {
 		return err
@@ -115,15 +116,13 @@ func (u *running) run(whileStdin bool) error {
 	defer cancel()
 	events := u.live.Events(ctx)
 	status := u.live.Status()
-	if err := u.app.Line(status, func() string { return upBlock(status) }); err != nil {
-		return errors.Join(err, u.end())
-	}
+	// If nobody reads what we say, we run on.
+	_ = u.app.Line(status, func() string { return upBlock(status) })
 	u.loops.Go(func() {
 		for e := range events {
-			if e.Kind == gossip.Changed.String() {
-				continue // kith events has those too
+			if e.Kind != gossip.Changed.String() { // kith events has those too
+				_ = u.app.Line(e, func() string { return eventLine(e) })
 			}
-			_ = u.app.Line(e, func() string { return eventLine(e) }) // nobody reads any more: run on
 		}
 	})
 	var input <-chan struct{}

@@ -442,3 +442,15 @@ func TestStaleSocketsAreRemoved(t *testing.T) {
 		t.Errorf("a socket of nobody is still there: %v", err)
 	}
 }
+
+func TestALongPathHasNoSocket(t *testing.T) {
+	long := filepath.Join(shortDir(t), strings.Repeat("x", 90))
+	t.Setenv("XDG_RUNTIME_DIR", long)
+	c := open(t, newLoner("a"), "")
+	if s, err := c.Status(t.Context()); err != nil || s.Name != "a" {
+		t.Errorf("Status = %+v, %v", s, err)
+	}
+	if found, err := admin.Find(t.Context(), ""); err != nil || found.Path() != c.Path() {
+		t.Errorf("Find = %v, %v", found, err)
+	}
+}

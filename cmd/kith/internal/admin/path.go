@@ -19,12 +19,15 @@ const (
 	tokenExt  = ".token"
 )
 
-// Ext is how the paths of this system end.
-func Ext() string {
-	if runtime.GOOS == "windows" {
-		return tokenExt
+// PathIn is a path for a node of this name in a directory: a socket, unless the
+// system has none or the path would be too long for one.
+func PathIn(dir, name string) string {
+	path := filepath.Join(dir, name+socketExt)
+	hidden := filepath.Join(dir, ".0123456789", "s") // see listenUnix
+	if runtime.GOOS == "windows" || max(len(path), len(hidden)) > maxSocketPath {
+		return filepath.Join(dir, name+tokenExt)
 	}
-	return socketExt
+	return path
 }
 
 // Dir is where nodes of this user put their sockets.
@@ -39,7 +42,7 @@ func Dir() string {
 }
 
 // DefaultPath is where the node with this short id is reached.
-func DefaultPath(short string) string { return filepath.Join(Dir(), short+Ext()) }
+func DefaultPath(short string) string { return PathIn(Dir(), short) }
 
 // makeDir makes the directory of a path. The directory of everybody's sockets is
 // ours alone or not used at all: whoever could write there could pose as a node.

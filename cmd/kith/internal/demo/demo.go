@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kith/cert"
@@ -53,7 +54,7 @@ func (d *Demo) Run(ctx context.Context) (err error) {
 		err = errors.Join(err, s.end())
 	}()
 	err = s.play(ctx)
-	if ctx.Err() != nil {
+	if ctx.Err() != nil || s.unheard.Load() {
 		return nil
 	}
 	return err
@@ -67,6 +68,7 @@ type stage struct {
 	helpers sync.WaitGroup // event readers and port servers
 	stop    context.CancelFunc
 	counts
+	unheard atomic.Bool
 
 	mu sync.Mutex // guards Out
 }
@@ -74,7 +76,10 @@ type stage struct {
 func (s *stage) say(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	fmt.Fprintf(s.demo.Out, format+"\n", args...)
+	if _, err := fmt.Fprintf(s.demo.Out, format+"\n", args...); err != nil && s.stop != nil {
+		s.unheard.Store(true) // nobody reads any more: that is an end, too
+		s.stop()
+	}
 }
 
 // title begins a chapter.
@@ -114,7 +119,7 @@ func (s *stage) certificates(context.Context) error {
 		if _, err := dir.Issue(cert.NodeOptions{Name: name, Validity: validity}); err != nil {
 			return fmt.Errorf("demo: %w", err)
 		}
-		s.members = append(s.members, &member{name: name, config: filepath.Join(s.dir, name+".json"), admin: filepath.Join(s.dir, name+admin.Ext())})
+		s.members = append(s.members, &member{name: name, config: filepath.Join(s.dir, name+".json"), admin: admin.PathIn(s.dir, name)})
 	}
 	s.say("  in %s, removed at the end", s.dir)
 	return nil
