@@ -226,9 +226,7 @@ func (t *Transport) tryTCP(ctx context.Context, cfg *config, addr netip.AddrPort
 func (t *Transport) greetTCP(ctx context.Context, cfg *config, conn net.Conn, w want) (*session, error) {
 	c := newTCPCarrier(conn, true, clientTLS(cfg.credentials.Current(), w))
 	if err := within(ctx, cfg.handshake, conn, c.Handshake); err != nil {
-		if _, refused := errors.AsType[*verdict](err); refused && ctx.Err() == nil {
-			c.linger() // until the server has read our alert
-		}
+		c.lingerAfter(ctx, err)
 		return nil, explain(err)
 	}
 	return t.newTCPSession(cfg, c, true)

@@ -146,3 +146,5 @@ func (c *channel) WriteMsg(m p2p.Msg) error {
 
 // remove takes the first element out without giving up its place in memory.
 func remove[T any](list []T) []T { return slices.Delete(list, 0, 1) }
+
+var _ p2p.Direct = (*channel)(nil)

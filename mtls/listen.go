@@ -191,9 +191,7 @@ func (p *tcpPending) handshake(ctx context.Context) (*session, error) {
 	now := p.cfg.credentials.Current()
 	c := newTCPCarrier(p.conn, false, serverTLS(now))
 	if err := within(ctx, p.cfg.handshake, p.conn, c.Handshake); err != nil {
-		if !errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
-			c.linger() // crypto/tls has sent an alert
-		}
+		c.lingerAfter(ctx, err)
 		return nil, explain(err)
 	}
 	if err := judgeClient(now, c.ConnectionState().PeerCertificates); err != nil {
@@ -208,6 +206,14 @@ func (c *tcpCarrier) refuse(why error) {
 	c.SetDeadline(time.Now().Add(farewellTime))
 	if _, err := c.Write(appendFrame(nil, kindRefused, []byte(clip(words(why))))); err == nil {
 		c.Conn.CloseWrite()
+		c.linger()
+	}
+}
+
+// lingerAfter gives the peer time to read the alert that crypto/tls has sent, if
+// it has, when a handshake has failed.
+func (c *tcpCarrier) lingerAfter(ctx context.Context, err error) {
+	if ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
 		c.linger()
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"math/big"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -480,6 +481,58 @@ func TestDialErrors(t *testing.T) {
 			}
 		} else if err == nil || !strings.Contains(err.Error(), tt.text) || (tt.is != nil && !errors.Is(err, tt.is)) {
 			t.Errorf("%s: Dial() = %v, want %q", tt.name, err, tt.text)
+		}
+	}
+}
+
+// On real sockets a side that closes with unread bytes takes back what it has
+// said last. The words must arrive all the same, each time.
+func TestWordsAreNotLostOnTCP(t *testing.T) {
+	w, other := newWorld(t), newWorld(t)
+	good, stranger := w.transport("good"), other.transport("stranger")
+	ln, err := good.Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	cfg := stranger.mustConfig(t)
+	for i := range 40 {
+		said := make(chan error, 1)
+		go func() {
+			p, err := ln.Accept()
+			if err == nil {
+				_, err = p.Handshake(context.Background())
+			}
+			said <- err
+		}()
+		conn, err := net.Dial("tcp", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 { // the server refuses
+			trusting := clientTLS(cfg.credentials.Current(), want{})
+			trusting.VerifyConnection = nil
+			c := newTCPCarrier(conn, true, trusting)
+			if err := c.Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			s, err := stranger.newTCPSession(cfg, c, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = s.Hello(t.Context(), p2p.Hello{Name: strings.Repeat("x", 500)}, accept)
+			if d, ok := errors.AsType[*p2p.DisconnectError](err); !ok || d.Reason != p2p.DiscRefused || !strings.Contains(d.Text, "unknown authority") {
+				t.Fatalf("%d: the client heard %v", i, err)
+			}
+			<-said
+			continue
+		}
+		if _, err := stranger.greetTCP(t.Context(), cfg, conn, want{}); cert.ReasonOf(err) != cert.UnknownAuthority {
+			t.Fatalf("%d: the client said %v", i, err)
+		}
+		conn.Close()
+		if err := <-said; err == nil || !strings.Contains(err.Error(), "peer refused us: bad certificate") {
+			t.Fatalf("%d: the server heard %v", i, err)
 		}
 	}
 }

@@ -10,7 +10,8 @@ import (
 )
 
 // A wire joins two ends in memory, as a socket would: what is written waits in a
-// buffer of bounded size. Once it is pulled it carries nothing more, not even
+// buffer of bounded size, and an end that is closed with unread bytes takes back
+// what it has written last. Once it is pulled it carries nothing more, not even
 // the end of one of them, and says nothing about it.
 type wire struct{ pulled atomic.Bool }
 
@@ -105,8 +106,16 @@ func (e *wireEnd) Close() error {
 		e.in.set(func(h *half) { h.shut = true })
 		return nil
 	}
-	e.out.set(func(h *half) { h.ended = true })
-	e.in.set(func(h *half) { h.shut = true })
+	unread := false
+	e.in.set(func(h *half) {
+		unread = len(h.buf) > 0 && !h.shut
+		h.shut = true
+	})
+	e.out.set(func(h *half) {
+		if h.ended = true; unread {
+			h.buf = nil // as a reset does
+		}
+	})
 	return nil
 }
 
