@@ -217,7 +217,4 @@ func TestS9DeadPeer(t *testing.T) {
 	if n := a.srv.Stats().Dials; n != 1 {
 		t.Errorf("%d dials, want 1", n)
 	}
-	if _, err := a.srv.Dial(t.Context(), b.node); !errors.Is(err, p2p.ErrBackOff) {
-		t.Errorf("Dial at once = %v, want %v", err, p2p.ErrBackOff)
-	}
 }

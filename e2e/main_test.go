@@ -16,8 +16,9 @@ import (
 // JSON". Each ends when its standard input does, so that no child outlives the
 // test.
 var roles = map[string]func(arg string) error{
-	"hold": hold,
-	"peer": playPeer,
+	"hold":   hold,
+	"peer":   playPeer,
+	"soaker": playSoaker,
 }
 
 func TestMain(m *testing.M) {
@@ -34,7 +35,10 @@ func TestMain(m *testing.M) {
 	if err := flag.Set("test.parallel", "32"); err != nil {
 		panic(err)
 	}
-	goleak.VerifyTestMain(m)
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		removeProgram()
+		os.Exit(code)
+	}))
 }
 
 // hold keeps a namespace.

@@ -37,3 +37,14 @@ func descriptors() int {
 	}
 	return len(entries)
 }
+
+// pause stops the process where it is, until resume.
+func (c *child) pause() {
+	c.t.Helper()
+	c.signal(syscall.SIGSTOP)
+}
+
+func (c *child) resume() {
+	c.t.Helper()
+	c.signal(syscall.SIGCONT)
+}

@@ -11,3 +11,7 @@ func namespaceOfItsOwn() *syscall.SysProcAttr { return nil }
 func peakMemory() uint64 { return 0 }
 
 func descriptors() int { return 0 }
+
+func (c *child) pause() { c.t.Skip("SKIP pause: no linux") }
+
+func (c *child) resume() {}
