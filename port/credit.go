@@ -10,6 +10,8 @@ const (
 	// requests before credit comes back. A small message waits behind what is
 	// on its way, so it is short, and grows where the line is long.
 	firstWindow = 64 << 10
+	// leastWindow is how far it shrinks where several share a short line.
+	leastWindow = 32 << 10
 	// firstSendWindow is the same for one-way messages, most of which are small.
 	firstSendWindow = 256 << 10
 	// maxWindow is how far windows of requests and replies grow: their bytes
@@ -19,47 +21,72 @@ const (
 	// when they are handled, so this is what a stalled handler costs.
 	maxSendWindow = 1 << 20
 
+	// crowd is how close together two streams give back on a crowded line.
+	crowd = 5 * time.Millisecond
+
 	pingEvery = 2 * time.Second
 )
 
-// A window is what we let the peer send in one direction of a stream.
+// A window is what we let the peer send in one direction of a stream. It has no
+// clock: it is told the time.
 type window struct {
-	size  int          // guarded by link.mu
-	most  int          // what size may grow to
-	owed  int          // guarded by link.mu: to be given back
-	last  time.Time    // guarded by link.mu: when some was given back
-	left  atomic.Int64 // what the peer may still send
+	size  int          // what may be on its way, unread and owed together
+	least int          // what size may shrink to
+	most  int          // what it may grow to
+	owed  int          // to be given back
+	last  time.Time    // when some was given back
+	left  atomic.Int64 // what the peer may still send; the reader's
 	grant kind         // kindCredit or kindReplyCredit
 }
 
-func (w *window) init(size, most int, grant kind) {
-	w.size, w.most, w.grant = size, most, grant
+func (w *window) init(least, size, most int, grant kind) {
+	w.least, w.size, w.most, w.grant = least, size, most, grant
 	w.left.Store(int64(size))
 }
 
 // take counts what the peer has sent; false if it had no credit for it.
 func (w *window) take(cost int) bool { return w.left.Add(-int64(cost)) >= 0 }
 
-// giveBack lets the peer send n bytes more. They go back in halves of the
-// window; if half of it was eaten in less than two round trips, it is the window
-// that holds the peer up, and it doubles.
+// due counts n bytes as eaten and says how many the peer gets back now. They go
+// back in halves of the window. If half of it was eaten in less than two round
+// trips, it is the window that holds the peer up, and it doubles. If that took
+// more than four on a crowded line, the window is only a queue that others wait
+// behind, and it shrinks. rtt 0 is unknown.
+func (w *window) due(n int, now time.Time, rtt time.Duration, crowded bool) int {
+	if w.owed += n; w.owed < w.size/2 {
+		return 0
+	}
+	n, w.owed = w.owed, 0
+	took, first := now.Sub(w.last), w.last.IsZero()
+	w.last = now
+	switch {
+	case rtt == 0 || first:
+	case took < 2*rtt && w.size < w.most:
+		n += w.size
+		w.size *= 2
+	case took > 4*rtt && w.size > w.least && crowded:
+		w.size /= 2
+		n -= w.size
+	}
+	w.left.Add(int64(n))
+	return n
+}
+
+// giveBack lets the peer send n bytes more, now or when there are more of them.
 func (l *link) giveBack(w *window, stream uint32, n int) {
 	l.mu.Lock()
-	w.owed += n
-	if w.owed < w.size/2 || l.err != nil {
+	if w.owed+n < w.size/2 || l.err != nil { // spare the clock
+		w.owed += n
 		l.mu.Unlock()
 		return
 	}
-	n, now := w.owed, time.Now()
-	rtt := l.rtt.least()
-	if w.size < w.most && rtt > 0 && now.Sub(w.last) < 2*rtt {
-		n += w.size
-		w.size *= 2
-	}
-	w.owed, w.last = 0, now
-	w.left.Add(int64(n))
+	now := time.Now()
+	n = w.due(n, now, l.rtt.least(), l.lastWindow != w && now.Sub(l.lastGiven) < crowd)
+	l.lastWindow, l.lastGiven = w, now
 	l.mu.Unlock()
-	l.tell(&frame{kind: w.grant, id: stream, window: uint32(n)})
+	if n > 0 {
+		l.tell(&frame{kind: w.grant, id: stream, window: uint32(n)})
+	}
 	if l.rtt.due(now) {
 		l.ping()
 	}

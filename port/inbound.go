@@ -51,11 +51,11 @@ func (l *link) onOpen(f *frame) error {
 	}
 	in := &inbound{link: l, id: f.id, svc: svc, most: int(min(f.max, 1<<31-1))}
 	in.flow.credit = int(min(f.window, 1<<30))
-	size, most := firstWindow, maxWindow
+	least, size, most := leastWindow, firstWindow, maxWindow
 	if svc.mode == Send {
-		size, most = firstSendWindow, maxSendWindow
+		least, size, most = firstSendWindow, firstSendWindow, maxSendWindow
 	}
-	in.window.init(size, most, kindCredit)
+	in.window.init(least, size, most, kindCredit)
 	l.mu.Lock()
 	l.inbounds[f.id] = in
 	l.mu.Unlock()

@@ -38,17 +38,19 @@ type link struct {
 	slots slots // requests that we made
 	rtt   roundTrip
 
-	mu      sync.Mutex // guards what follows; fill holds it while it copies
-	err     error      // why the link has ended; nil while it lives
-	ready   ring[*flow]
-	control []byte // frames as code 1, length 2, bytes; those before taken are sent
-	taken   int
-	head    [maxHead]byte
-	replies int  // waiting in flows
-	quick   flow // small requests and replies, which need no credit
-	streams map[uint32]*stream
-	next    uint32
-	waiting ring[datagram] // unreliable messages without a carrier, at most maxDatagrams
+	mu         sync.Mutex // guards what follows; fill holds it while it copies
+	err        error      // why the link has ended; nil while it lives
+	ready      ring[*flow]
+	control    []byte // frames as code 1, length 2, bytes; those before taken are sent
+	taken      int
+	head       [maxHead]byte
+	replies    int  // waiting in flows
+	quick      flow // small requests and replies, which need no credit
+	streams    map[uint32]*stream
+	lastWindow *window // that has given back last, and when
+	lastGiven  time.Time
+	next       uint32
+	waiting    ring[datagram] // unreliable messages without a carrier, at most maxDatagrams
 
 	broken chan error // holds the first breach of protocol
 	dead   chan struct{}

@@ -12,6 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kith/node"
+	"kith/p2p"
 	"kith/p2p/p2ptest"
 )
 
@@ -424,4 +426,48 @@ func TestS11ConnectAndClose(t *testing.T) {
 	}
 	far.mu.Unlock()
 	near.mu.Unlock()
+}
+
+// S9: a thousand callers to a peer that is gone share one dial, and all fail
+// when it does.
+func TestS9ManyCallersToADeadPeer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, new(p2ptest.Network), new(Mux), new(Mux))
+		handle(t, r.b, 1, Request, echo)
+		dials := &countingDialer{Dialer: r.srvA}
+		c, err := r.a.Connect(t.Context(), dials, r.nodeB, 0, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		r.net.Crash("b")
+		time.Sleep(10 * time.Second) // the session is dead by now
+		before := dials.n.Load()
+		var calls sync.WaitGroup
+		began := time.Now()
+		for range 1000 {
+			calls.Go(func() {
+				if _, err := c.Request(t.Context(), nil); err == nil {
+					t.Error("a dead peer has answered")
+				}
+			})
+		}
+		calls.Wait()
+		if took := time.Since(began); took > connectWait {
+			t.Errorf("the callers waited %v, want at most %v", took, connectWait)
+		}
+		if n := dials.n.Load() - before; n != 1 {
+			t.Errorf("%d dials, want 1", n)
+		}
+	})
+}
+
+type countingDialer struct {
+	p2p.Dialer
+	n atomic.Int32
+}
+
+func (d *countingDialer) Dial(ctx context.Context, n *node.Node) (*p2p.Lease, error) {
+	d.n.Add(1)
+	return d.Dialer.Dial(ctx, n)
 }

@@ -35,7 +35,7 @@ func (l *link) open(ctx context.Context, number uint16, generation uint64) (*str
 		link: l, number: number,
 		opened: make(chan struct{}), gone: make(chan struct{}), left: make(chan struct{}),
 	}
-	s.window.init(firstWindow, maxWindow, kindReplyCredit)
+	s.window.init(leastWindow, firstWindow, maxWindow, kindReplyCredit)
 	if err := l.addStream(s); err != nil {
 		return nil, err
 	}

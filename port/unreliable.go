@@ -82,6 +82,7 @@ func (l *link) openCarrier(ctx context.Context) {
 	err := l.grams.OpenDatagrams(ctx)
 	c := &l.udp
 	c.mu.Lock()
+	first := c.err == nil
 	c.err = err
 	if ctx.Err() == nil || err == nil {
 		c.tried = time.Now()
@@ -89,7 +90,7 @@ func (l *link) openCarrier(ctx context.Context) {
 	close(c.busy)
 	c.busy = nil
 	c.mu.Unlock()
-	if err != nil {
+	if err != nil && first {
 		l.mux.log().Info("unreliable messages travel in the session", "peer", l.peer.ID.Short(), "err", err)
 	}
 }

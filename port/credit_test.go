@@ -1,0 +1,100 @@
+package port
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"kith/p2p/p2ptest"
+)
+
+// However a window grows and shrinks, what the peer may send, what is on its way
+// or unread, and what is owed make up its size, and the peer can always go on.
+func TestAWindowLosesNothing(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var w window
+		w.init(leastWindow, firstWindow, 1<<20, kindCredit)
+		now := time.Unix(0, 0)
+		rtt := time.Duration(rapid.IntRange(0, 10).Draw(rt, "rtt")) * time.Millisecond
+		unread := 0
+		for range rapid.IntRange(1, 300).Draw(rt, "steps") {
+			if n := rapid.IntRange(1, maxFragment).Draw(rt, "sent"); int64(n) <= w.left.Load() {
+				w.take(n)
+				unread += n
+			} else if unread == 0 {
+				rt.Fatalf("the peer may send %d, wants %d, and nothing is unread: it waits for ever", w.left.Load(), n)
+			}
+			n := min(unread, rapid.IntRange(0, 4*maxFragment).Draw(rt, "eaten"))
+			now = now.Add(time.Duration(rapid.IntRange(0, 30).Draw(rt, "took")) * time.Millisecond)
+			w.due(n, now, rtt, rapid.Bool().Draw(rt, "crowded"))
+			unread -= n
+			if got := int(w.left.Load()) + unread + w.owed; got != w.size {
+				rt.Fatalf("left %d + unread %d + owed %d = %d, want the size %d", w.left.Load(), unread, w.owed, got, w.size)
+			}
+			if w.size < w.least || w.size > w.most || w.left.Load() < 0 {
+				rt.Fatalf("size %d of %d to %d, left %d", w.size, w.least, w.most, w.left.Load())
+			}
+		}
+	})
+}
+
+func TestAWindowGrowsAndShrinks(t *testing.T) {
+	const rtt = time.Millisecond
+	for name, test := range map[string]struct {
+		took    time.Duration
+		crowded bool
+		want    int
+	}{
+		"too small for the line": {rtt, false, maxWindow},
+		"too small, and crowded": {rtt, true, maxWindow},
+		"as large as it must be": {3 * rtt, true, firstWindow},
+		"a queue for itself":     {9 * rtt, false, firstWindow},
+		"a queue for others":     {9 * rtt, true, leastWindow},
+	} {
+		var w window
+		w.init(leastWindow, firstWindow, maxWindow, kindCredit)
+		now := time.Unix(0, 0)
+		for range 100 {
+			w.due(w.size/2, now, rtt, test.crowded)
+			now = now.Add(test.took)
+		}
+		if w.size != test.want {
+			t.Errorf("%s: %d bytes, want %d", name, w.size, test.want)
+		}
+	}
+}
+
+// Over a long line a megabyte does not take sixteen round trips each time.
+func TestTheWindowFitsTheLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, &p2ptest.Network{Delay: 10 * time.Millisecond}, new(Mux), new(Mux))
+		handle(t, r.b, 1, Request, echo)
+		handle(t, r.b, 2, Send, echo)
+		c, s := r.connect(t, 1), r.connect(t, 2)
+		data := make([]byte, 1<<20)
+		var last time.Duration
+		for range 30 {
+			began := time.Now()
+			if _, err := c.Request(t.Context(), data); err != nil {
+				t.Fatal(err)
+			}
+			last = time.Since(began)
+		}
+		// With the first window it would take 600 ms. Less than 80 the network
+		// does not allow: it has 256 KiB on their way.
+		if last > 100*time.Millisecond {
+			t.Errorf("the last request took %v, want at most 100ms", last)
+		}
+		began := time.Now()
+		for range 1000 {
+			if err := s.Send(t.Context(), data[:10_000]); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if took := time.Since(began); took > 500*time.Millisecond {
+			t.Errorf("10 MB one way took %v, want at most 500ms", took)
+		}
+	})
+}
