@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -45,9 +46,9 @@ func TestRace(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				start := time.Now()
-				tried := 0
+				var tried atomic.Int64
 				s, err := race(t.Context(), addrs("10.0.0.1:1", "10.0.0.2:1", "10.0.0.3:1"), func(ctx context.Context, a netip.AddrPort) (*session, error) {
-					tried++
+					tried.Add(1)
 					answer := tt.answers[a.String()]
 					select {
 					case <-time.After(answer.after):
@@ -65,8 +66,8 @@ func TestRace(t *testing.T) {
 				case tt.wins != "" && (err != nil || s.peer.String() != tt.wins):
 					t.Errorf("race() = %v, %v, want %v", s, err, tt.wins)
 				}
-				if took := time.Since(start); took != tt.after || tried != tt.tried {
-					t.Errorf("race() took %v and tried %d, want %v and %d", took, tried, tt.after, tt.tried)
+				if took := time.Since(start); took != tt.after || int(tried.Load()) != tt.tried {
+					t.Errorf("race() took %v and tried %d, want %v and %d", took, tried.Load(), tt.after, tt.tried)
 				}
 			})
 		})
