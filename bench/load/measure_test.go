@@ -32,7 +32,7 @@ func (p pocket) Serve(*Identity) (Server, error) { last = &pocketServer{pocket: 
 func (s *pocketServer) Addr() string             { return "here" }
 func (s *pocketServer) Close() error             { return nil }
 func (s *pocketServer) Flush() error             { return nil }
-func (s *pocketServer) Datagram(b []byte) error  { return s.OneWay(nil, b) }
+func (s *pocketServer) Datagram(b []byte) error  { return s.OneWay(context.Background(), b) }
 func (s *pocketServer) Pull(context.Context, int) ([]byte, error) {
 	return make([]byte, BulkSize), nil
 }
@@ -73,6 +73,21 @@ func TestMeasureEveryKind(t *testing.T) {
 				t.Errorf("Measure(%s) has no %s: %v", kind, m, v)
 			}
 		}
+	}
+}
+
+// choosy does not do one way.
+type choosy struct{ pocket }
+
+func (choosy) Does(c Case) bool { return c.Kind != OneWay }
+
+func TestHereAsksWhatASystemDoes(t *testing.T) {
+	here := Here{System: choosy{}}
+	if _, err := here.Measure(t.Context(), Case{Kind: Echo, Size: 64}, short); err != nil {
+		t.Errorf("Measure of what it does = %v", err)
+	}
+	if _, err := here.Measure(t.Context(), Case{Kind: OneWay, Size: 64}, short); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("Measure of what it does not = %v, want ErrUnsupported", err)
 	}
 }
 

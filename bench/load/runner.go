@@ -23,6 +23,9 @@ type Here struct {
 // Measure does what the function of that name does.
 func (h Here) Measure(ctx context.Context, c Case, span Span) (Values, error) {
 	sys := h.System
+	if some, ok := sys.(Chooser); ok && !some.Does(c) {
+		return nil, ErrUnsupported
+	}
 	if c.TwoProcesses {
 		if h.Far == nil {
 			return nil, ErrUnsupported

@@ -34,6 +34,11 @@ type System interface {
 	Dial(ctx context.Context, id *Identity, addr string) (Client, error)
 }
 
+// A Chooser is a System that is measured in some cases only.
+type Chooser interface {
+	Does(c Case) bool
+}
+
 // A Server is the answering end of a System.
 type Server interface {
 	// Addr is what Dial wants.

@@ -11,7 +11,9 @@ type Report struct {
 	// Command made it.
 	Command string `json:"command"`
 	// About describes the machine and the versions, one fact an entry.
-	About   []string `json:"about"`
+	About []string `json:"about"`
+	// Note is what there is to say about the findings, as Markdown for the page.
+	Note    string   `json:"-"`
 	Results []Result `json:"results"`
 }
 

@@ -119,7 +119,7 @@ func (r *Report) mixedTable() Table {
 func (r *Report) weightTable() Table {
 	t := Table{
 		Title: "Weight of a small program",
-		Note:  "stripped binary; packages beside the standard library and the program itself; modules directly required and used",
+		Note:  "stripped binary; packages beside the standard library and the program itself; the modules these come from",
 		Head:  []string{"on", "MB", "packages", "modules"},
 	}
 	for _, s := range r.systems(weightCase) {
@@ -175,7 +175,11 @@ func (r *Report) ratio(a, b Term) string {
 
 // CheckTable shows findings.
 func CheckTable(findings []Finding) Table {
-	t := Table{Title: "Targets", Head: []string{"target", "measured", ""}}
+	t := Table{
+		Title: "Targets",
+		Note:  "case, system, metric / what it is divided by; CPU and allocations of both ends",
+		Head:  []string{"target", "measured", ""},
+	}
 	for _, f := range findings {
 		value := "-"
 		if f.State == OK || f.State == Missed {

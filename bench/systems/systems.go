@@ -19,6 +19,7 @@ const loopback = "127.0.0.1:0"
 func All() []load.System {
 	return []load.System{
 		kithSystem{},
+		kithSystem{quic: true},
 		grpcSystem{},
 		natsSystem{},
 		quicStreams{},

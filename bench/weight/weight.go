@@ -26,7 +26,7 @@ const Case = "weight"
 const (
 	MB       load.Metric = "mb"       // size of the stripped binary, 10^6 bytes
 	Packages load.Metric = "packages" // that it imports beside std and itself
-	Modules  load.Metric = "modules"  // those of its go.mod that it directly requires and uses
+	Modules  load.Metric = "modules"  // that these packages come from, beside its own
 )
 
 // A Program is a main package on one library.
@@ -71,11 +71,7 @@ func Weigh(ctx context.Context, bench string, p Program) (load.Values, error) {
 	if err != nil {
 		return nil, fmt.Errorf("weight: %s: %w", p.Name, err)
 	}
-	v := load.Values{MB: float64(size) / 1e6, Packages: float64(packages)}
-	if p.Dir == ".." { // only the command has a go.mod that is its own
-		v[Modules] = float64(modules)
-	}
-	return v, nil
+	return load.Values{MB: float64(size) / 1e6, Packages: float64(packages), Modules: float64(modules)}, nil
 }
 
 // size builds a package and tells the size of the stripped binary.
@@ -97,20 +93,20 @@ func size(ctx context.Context, dir, pkg string) (int64, error) {
 }
 
 // count reads the output of go list -deps: the packages beside std and the last
-// one, which is the program, and the modules directly required.
+// one, which is the program, and the modules beside that of the program.
 func count(list string) (packages, modules int, err error) {
-	direct := map[string]bool{}
+	others := map[string]bool{}
 	for dec := json.NewDecoder(strings.NewReader(list)); ; {
 		var p struct {
 			ImportPath string
 			Standard   bool
 			Module     *struct {
-				Path           string
-				Main, Indirect bool
+				Path string
+				Main bool
 			}
 		}
 		if err := dec.Decode(&p); err == io.EOF {
-			return packages - 1, len(direct), nil
+			return packages - 1, len(others), nil
 		} else if err != nil {
 			return 0, 0, err
 		}
@@ -118,8 +114,8 @@ func count(list string) (packages, modules int, err error) {
 			continue
 		}
 		packages++
-		if m := p.Module; m != nil && !m.Main && !m.Indirect {
-			direct[m.Path] = true
+		if m := p.Module; m != nil && !m.Main {
+			others[m.Path] = true
 		}
 	}
 }

@@ -2,8 +2,8 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"fmt"
-	"os"
 	"os/exec"
 	"runtime"
 	"runtime/debug"
@@ -12,27 +12,19 @@ import (
 	"time"
 )
 
+// note is what there is to say about the findings. It goes on the page.
+//
+//go:embed note.md
+var note string
+
 // about says where and of what the run was.
 func about(ctx context.Context) []string {
 	facts := []string{
 		"Measured on " + time.Now().UTC().Format(time.DateOnly) + ".",
-		fmt.Sprintf("%s, %d cores, %s/%s, %s.", processor(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version()),
+		fmt.Sprintf("%d cores, %s/%s, %s.", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version()),
 		"Loopback, one connection, mutual TLS 1.3 with ed25519 certificates.",
 	}
 	return append(facts, "Versions: "+strings.Join(versions(ctx), ", ")+".")
-}
-
-// processor is its name as Linux knows it.
-func processor() string {
-	b, err := os.ReadFile("/proc/cpuinfo")
-	if err == nil {
-		for line := range strings.Lines(string(b)) {
-			if name, ok := strings.CutPrefix(line, "model name"); ok {
-				return strings.Trim(name, "\t\n :")
-			}
-		}
-	}
-	return "unknown processor"
 }
 
 // versions lists those of the peers, the last one from its own module.

@@ -122,7 +122,7 @@ func bench(ctx context.Context, s *settings) error {
 	if ctx.Err() != nil {
 		return errors.Join(errors.New("interrupted"), err)
 	}
-	r := &report.Report{Command: s.command(), About: about(ctx), Results: results}
+	r := &report.Report{Command: s.command(), About: about(ctx), Note: note, Results: results}
 	return errors.Join(err, s.show(r))
 }
 

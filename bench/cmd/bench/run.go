@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"kith/bench/load"
 	"kith/bench/report"
@@ -90,17 +91,26 @@ func (s *settings) weigh(ctx context.Context) []report.Result {
 	return all
 }
 
-// show prints the report, writes the page, and fails if -check says so. What
-// -only leaves out is not missed.
+// show prints the report, writes the page, and fails if -check says so. Of
+// targets that -only leaves out it says nothing.
 func (s *settings) show(r *report.Report) error {
 	targets := report.Targets()
 	findings := r.Check(targets)
+	if s.only != nil {
+		findings = slices.DeleteFunc(findings, func(f report.Finding) bool {
+			return f.State == report.NotMeasured || f.State == report.Later
+		})
+	}
 	if s.json {
 		if err := r.JSON(os.Stdout, targets); err != nil {
 			return err
 		}
 	} else {
-		for _, t := range append(r.Tables(), report.CheckTable(findings)) {
+		tables := r.Tables()
+		if len(findings) > 0 {
+			tables = append(tables, report.CheckTable(findings))
+		}
+		for _, t := range tables {
 			if err := t.Text(os.Stdout); err != nil {
 				return err
 			}
@@ -119,7 +129,7 @@ func (s *settings) show(r *report.Report) error {
 	}
 	missed := 0
 	for _, f := range findings {
-		if f.State == report.Missed || f.State == report.NotMeasured && s.only == nil {
+		if f.State == report.Missed || f.State == report.NotMeasured {
 			missed++
 		}
 	}
