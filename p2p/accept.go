@@ -2,7 +2,9 @@ package p2p
 
 import (
 	"context"
+	"errors"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -50,19 +52,13 @@ func (c *core) accept(p Pending) {
 	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.HandshakeTimeout)
 	defer cancel()
 	session, err := p.Handshake(ctx)
-	if err == nil {
-		n := &conn{session: session, inbound: true}
-		_, err = c.greet(ctx, n)
+	known := err == nil // who it is has been proved
+	if known {
+		_, err = c.greet(ctx, &conn{session: session, inbound: true})
 	}
 	c.mu.Lock()
 	c.pending--
-	if err != nil {
-		c.count.refused++
-		if c.cfg.Policy == OnDemand {
-			c.throttle.failed(p.RemoteAddr().Addr(), time.Now())
-		}
-	}
-	say := err != nil && c.cfg.Policy == OnDemand && c.throttle.mayLog(time.Now())
+	say := err != nil && c.refusedLocked(p.RemoteAddr().Addr(), known, err)
 	c.mu.Unlock()
 	switch {
 	case say: // an operator must see a member with the wrong certificate; at most one line a second
@@ -70,6 +66,30 @@ func (c *core) accept(p Pending) {
 	case err != nil:
 		c.cfg.log.Debug("refused", "addr", p.RemoteAddr(), "err", err)
 	}
+}
+
+// refusedLocked counts a connection that did not become a peer, against its
+// address too unless it was a peer's ordinary bad luck, and tells whether an
+// operator should hear of it. Call it with mu held.
+func (c *core) refusedLocked(from netip.Addr, known bool, err error) bool {
+	c.count.refused++
+	if c.cfg.Policy != OnDemand || known && ordinary(err) {
+		return false
+	}
+	c.throttle.failed(from, time.Now())
+	return c.throttle.mayLog(time.Now())
+}
+
+// ordinary tells whether err is what happens between honest nodes: dials that
+// cross, a run that ends or is replaced, a full house, a broken connection.
+func ordinary(err error) bool {
+	var code DiscReason
+	if !errors.As(err, &code) {
+		return true // the network's: nobody has refused anybody
+	}
+	return slices.Contains([]DiscReason{
+		DiscRequested, DiscNetworkError, DiscTooManyPeers, DiscAlreadyConnected, DiscQuitting, DiscSelf, DiscReadTimeout, DiscIdle, DiscSuperseded,
+	}, code)
 }
 
 // greet exchanges hellos on a new session and makes it a peer.

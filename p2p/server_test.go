@@ -552,3 +552,31 @@ func TestPendingHandshakesAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// Honest nodes that dial each other at once must not be locked out, nor alarm
+// anybody.
+func TestOrdinaryBadLuckIsNotHeldAgainstAnAddress(t *testing.T) {
+	for _, tt := range []struct {
+		reason p2p.DiscReason
+		want   bool // the address is blocked in the end
+	}{{p2p.DiscAlreadyConnected, false}, {p2p.DiscQuitting, false}, {p2p.DiscNetworkError, false}, {p2p.DiscProtocolError, true}, {p2p.DiscRefused, true}} {
+		bubble(t, func(t *testing.T, nw *p2ptest.Network) {
+			var log strings.Builder
+			b := server(t, nw, "b", func(s *p2p.Server) {
+				s.Logger = slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelWarn}))
+			})
+			for range 20 {
+				s, err := nw.Transport("a").Dial(t.Context(), at(nw, "b"))
+				if err != nil {
+					break // b takes no more from here
+				}
+				s.Close(tt.reason) // instead of a hello
+				synctest.Wait()
+			}
+			st := b.Stats()
+			if blocked := st.Throttled > 0; blocked != tt.want || (log.Len() > 0) != tt.want {
+				t.Errorf("%v: %d throttled, log %q; want blocked and logged: %v", tt.reason, st.Throttled, log.String(), tt.want)
+			}
+		})
+	}
+}
