@@ -21,5 +21,6 @@
 // certificate; the other learns of it by a TLS alert. The side that was dialled
 // asks for any certificate, finishes the handshake and then says in words why it
 // refuses, so the words come as the error of the dialler's Hello. A session is
-// looked at again when the credentials change, and when its certificate ends.
+// looked at again when the credentials change, and when its certificate ends; it
+// goes on if the peer has shown a new one within the session.
 package mtls

@@ -48,6 +48,7 @@ const (
 	kindNone       kind = 11 // answer to ask: text, why there is no such carrier
 	kindAttach     kind = 12 // first on a carrier of datagrams: name 16 bytes, proof 32 bytes
 	kindAttached   kind = 13 // answer to attach: this connection carries the datagrams
+	kindRenewed    kind = 14 // our new certificate and those above it, DER, one after the other
 )
 
 // unlimited in a credit frame lifts the window of its channel for good.
@@ -84,7 +85,7 @@ func (h header) check() error {
 		low, high = 4, 4
 	case kindAsk, kindAttached:
 		high = 0
-	case kindDisconnect:
+	case kindDisconnect, kindRenewed:
 		low = 1
 	case kindAttach:
 		low, high = attachSize, attachSize

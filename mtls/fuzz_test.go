@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"kith/cert"
 	"kith/node"
 	"kith/p2p"
 )
@@ -124,5 +125,26 @@ func FuzzSession(f *testing.F) {
 			t.Errorf("%d bytes are held", held)
 		}
 		s.Close(nil)
+	})
+}
+
+func FuzzRenewed(f *testing.F) {
+	w := newWorld(f)
+	pair := w.issue(cert.NodeOptions{Name: "a"})
+	id, err := cert.ID(pair.Cert.PublicKey)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(pair.Cert.Raw)
+	f.Add(append(bytes.Clone(pair.Cert.Raw), w.ca.Cert.Raw...))
+	s := &session{remote: id}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var again []byte
+		for _, c := range s.parseChain(b) {
+			again = append(again, c.Raw...)
+		}
+		if again != nil && !bytes.Equal(again, b) {
+			t.Errorf("%x came back as %x", b, again)
+		}
 	})
 }

@@ -38,6 +38,7 @@ func goldenFrames() map[string][]byte {
 		"none":       appendFrame(nil, kindNone, []byte("QUIC is off")),
 		"attach":     appendFrame(nil, kindAttach, bytes.Repeat([]byte{0xaa}, 16), bytes.Repeat([]byte{0xbb}, 32)),
 		"attached":   appendFrame(nil, kindAttached),
+		"renewed":    appendFrame(nil, kindRenewed, []byte{0x30, 0x03, 0x02, 0x01, 0x05}),
 	}
 }
 

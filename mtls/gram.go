@@ -25,6 +25,7 @@ type datagrams struct {
 
 	channels          atomic.Pointer[[]*channel] // nil before Open: what comes is dropped
 	in, sent, dropped atomic.Uint64
+	heeded            time.Time // when the other side last made us dial; the reader's
 
 	mu      sync.Mutex // guards what follows; never held while waiting
 	lane    *lane      // nil: none
@@ -91,17 +92,20 @@ func (g *datagrams) stop() {
 
 // lost notes that a carrier has ended.
 func (g *datagrams) lost(l *lane, err error) {
+	err = fmt.Errorf("carrier lost: %w", explain(err))
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.lane != l || g.ended {
-		return
+	current := g.lane == l && !g.ended
+	if current {
+		g.lane, g.err = nil, err
+		g.dropped.Add(uint64(len(g.packs)))
+		g.packs = nil
+		g.retryLocked()
+		g.changeLocked()
 	}
-	g.lane, g.err = nil, fmt.Errorf("carrier lost: %w", explain(err))
-	g.dropped.Add(uint64(len(g.packs)))
-	g.packs = nil
-	g.retryLocked()
-	g.changeLocked()
-	g.s.log.Info("datagrams have lost their carrier", "err", g.err)
+	g.mu.Unlock()
+	if current {
+		g.s.log.Debug("datagrams have lost their carrier", "err", err) // as they do when a session ends
+	}
 }
 
 // HaveDatagrams tells whether there is a carrier now.

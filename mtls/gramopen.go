@@ -47,7 +47,13 @@ func (g *datagrams) open(ctx context.Context) error {
 	return g.err
 }
 
-var errNoQUIC = errors.New("QUIC is off")
+var (
+	errNoQUIC    = errors.New("QUIC is off")
+	errJustTried = errors.New("tried a moment ago")
+)
+
+// askedEvery is how often the other side may make us dial.
+const askedEvery = time.Second
 
 // startLocked dials, or asks the other side to, unless that is under way.
 func (g *datagrams) startLocked() {
@@ -96,16 +102,18 @@ func (g *datagrams) askFor() {
 // failed ends an attempt.
 func (g *datagrams) failed(err error) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.lane != nil || g.ended || !g.opening {
-		return
+	over := g.lane != nil || g.ended || !g.opening
+	if !over {
+		g.opening, g.err = false, err
+		if g.s.dialled {
+			g.retryLocked()
+		}
+		g.changeLocked()
 	}
-	g.opening, g.err = false, err
-	if g.s.dialled {
-		g.retryLocked()
+	g.mu.Unlock()
+	if !over {
+		g.s.log.Debug("datagrams have no carrier", "err", err)
 	}
-	g.changeLocked()
-	g.s.log.Debug("datagrams have no carrier", "err", err)
 }
 
 // asked is called by the reader when the other side wants a carrier.
@@ -113,8 +121,14 @@ func (g *datagrams) asked() error {
 	if !g.s.dialled {
 		return breach("asked to dial by the side that has dialled")
 	}
-	if g.s.cfg.noQUIC {
-		g.s.tell(func(o *out) { o.none = []byte(errNoQUIC.Error()) })
+	now, no := time.Now(), errNoQUIC
+	if !g.s.cfg.noQUIC {
+		if no = errJustTried; now.Sub(g.heeded) >= askedEvery {
+			g.heeded, no = now, nil
+		}
+	}
+	if no != nil {
+		g.s.tell(func(o *out) { o.none = []byte(no.Error()) })
 		return nil
 	}
 	g.mu.Lock()
@@ -136,12 +150,17 @@ func (g *datagrams) refused(text []byte) {
 // burst has taken; the session's timer calls it.
 func (g *datagrams) beat(now time.Time) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
 	if !g.writing {
 		g.spare = nil
 	}
-	if g.lane == nil && !g.again.IsZero() && !now.Before(g.again) {
+	retry := g.lane == nil && !g.again.IsZero() && !now.Before(g.again)
+	first, err := g.pause == firstRetry && !g.opening, g.err
+	if retry {
 		g.startLocked()
+	}
+	g.mu.Unlock()
+	if retry && first {
+		g.s.log.Info("datagrams have no carrier of their own", "err", err)
 	}
 }
 

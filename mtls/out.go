@@ -29,6 +29,7 @@ type out struct {
 	ping    bool       // a ping is to be sent
 	ask     bool       // the peer is to be asked for datagrams
 	none    []byte     // why we do not dial them, to tell the peer
+	chain   []byte     // our new certificates, to tell the peer
 	writing bool       // the writer is awake, or has been called
 	msgsOut uint64
 
@@ -153,7 +154,7 @@ func (s *session) tell(set func(o *out)) {
 }
 
 func (s *session) controlDueLocked() bool {
-	return s.ping || s.pong != nil || len(s.credits) > 0 || s.ask || s.none != nil
+	return s.ping || s.pong != nil || len(s.credits) > 0 || s.ask || s.none != nil || s.out.chain != nil
 }
 
 // appendControlLocked writes what the session itself has to say. However often
@@ -180,6 +181,10 @@ func (s *session) appendControlLocked(b []byte) []byte {
 	if s.none != nil {
 		b = appendFrame(b, kindNone, s.none)
 		s.none = nil
+	}
+	if s.out.chain != nil {
+		b = appendFrame(b, kindRenewed, s.out.chain)
+		s.out.chain = nil
 	}
 	return b
 }

@@ -127,6 +127,8 @@ func (s *session) control(h header, payload []byte) error {
 		return s.grams.asked()
 	case kindNone:
 		s.grams.refused(payload)
+	case kindRenewed:
+		s.renewed(payload)
 	case kindHello, kindRefused, kindAttach, kindAttached:
 		return breach("frame of kind %d after hello", h.kind)
 	}

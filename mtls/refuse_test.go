@@ -161,15 +161,19 @@ var badCertificates = []badCertificate{
 	{name: "other EKU", reason: cert.WrongUsage, words: "KeyUsage", make: func(f *forger) *cert.Snapshot {
 		return f.spoilt(func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection} })
 	}},
-	{name: "none", reason: cert.NoCertificate, words: "no certificate was shown",
+	{
+		name: "none", reason: cert.NoCertificate, words: "no certificate was shown",
 		serverSaid: "peer refused us: ", serverHeard: "does not implement crypto.Signer",
-		make: func(f *forger) *cert.Snapshot { return f.holder(nil) }},
-	{name: "key mismatch", words: "",
+		make: func(f *forger) *cert.Snapshot { return f.holder(nil) },
+	},
+	{
+		name: "key mismatch", words: "",
 		clientSaid: "invalid signature by the client certificate", clientHeard: "peer refused us: ",
 		serverSaid: "invalid signature by the server certificate", serverHeard: "peer refused us: ",
 		make: func(f *forger) *cert.Snapshot {
 			return f.holder(f.key(), f.sign(f.leaf(nil), f.root(), f.key()))
-		}},
+		},
+	},
 	{name: "revoked", reason: cert.Revoked, words: "revoked", make: func(f *forger) *cert.Snapshot {
 		return f.spoilt(func(c *x509.Certificate) { c.SerialNumber = big.NewInt(revokedSerial) })
 	}},
@@ -206,7 +210,8 @@ var badCertificates = []badCertificate{
 		key := rsaKey(f, 1024)
 		return f.holder(key, f.sign(f.leaf(nil), f.root(), key))
 	}},
-	{name: "P-224", reason: cert.NoCertificate, words: "no certificate was shown", // TLS 1.3 has no way to use it
+	{
+		name: "P-224", reason: cert.NoCertificate, words: "no certificate was shown", // TLS 1.3 has no way to use it
 		serverSaid: "peer refused us: handshake failure", serverHeard: "unsupported certificate curve (P-224)",
 		make: func(f *forger) *cert.Snapshot {
 			key, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
@@ -214,7 +219,8 @@ var badCertificates = []badCertificate{
 				f.t.Fatal(err)
 			}
 			return f.holder(key, f.sign(f.leaf(nil), f.root(), key))
-		}},
+		},
+	},
 	{name: "CA as leaf", reason: cert.CAAsLeaf, words: "authority", make: func(f *forger) *cert.Snapshot {
 		return f.holder(f.ca.Key, f.ca.Cert)
 	}},

@@ -105,6 +105,112 @@ func TestSessionsAreJudgedAgain(t *testing.T) {
 	}
 }
 
+// T3: a session goes on after the certificates that it began with are worth
+// nothing any more, if each side has shown the other a new one for its key.
+func TestSessionsOutliveTheirCertificates(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		end  func(trustNew func())
+	}{
+		{"the old authority goes", func(trustNew func()) { trustNew() }},
+		{"the old certificate ends", func(func()) { time.Sleep(2 * 90 * 24 * time.Hour) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				old, fresh := newWorld(t), newWorld(t)
+				var creds [2]*rotating
+				var pairs [2]*cert.Pair
+				for i := range creds {
+					pairs[i] = old.issue(cert.NodeOptions{Name: "n"})
+					creds[i] = rotatingOn(load(t, pairs[i], old.ca, fresh.ca))
+				}
+				x, y := pipe(t, &Transport{Credentials: creds[0], Logger: quiet()}, &Transport{Credentials: creds[1], Logger: quiet()})
+				openBoth(t, x, y, twoChannels)
+				for i, p := range pairs {
+					renewed, err := fresh.ca.Renew(p.Cert, 5*365*24*time.Hour, time.Now())
+					if err != nil {
+						t.Fatal(err)
+					}
+					pairs[i] = &cert.Pair{Cert: renewed, Key: p.Key}
+					creds[i].now.Store(load(t, pairs[i], old.ca, fresh.ca))
+				}
+				time.Sleep(2 * defaultPingEvery)
+				tt.end(func() {
+					for i := range creds {
+						creds[i].now.Store(load(t, pairs[i], fresh.ca))
+					}
+				})
+				time.Sleep(2 * judgeEvery)
+				if x.Err() != nil || y.Err() != nil {
+					t.Errorf("the session ended: %v; %v", x.Err(), y.Err())
+				}
+				closeBoth(x, y)
+			})
+		})
+	}
+}
+
+// What a peer sends as its new certificate counts for nothing if it is nonsense,
+// somebody else's, or of an authority that is not believed.
+func TestARenewalMustBeTheirOwn(t *testing.T) {
+	w, stranger := newWorld(t), newWorld(t)
+	a, b := w.issue(cert.NodeOptions{Name: "a"}), w.issue(cert.NodeOptions{Name: "b"})
+	forged, err := stranger.ca.Renew(b.Cert, 0, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	good, err := w.ca.Renew(b.Cert, 0, time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name  string
+		chain []byte
+		want  bool
+	}{
+		{"nonsense", []byte("nonsense"), false},
+		{"cut off", good.Raw[:len(good.Raw)-1], false},
+		{"somebody else's", a.Cert.Raw, false},
+		{"of a stranger", forged.Raw, false},
+		{"their own", good.Raw, true},
+	} {
+		x, y := pipe(t, &Transport{Credentials: load(t, a, w.ca), Logger: quiet()}, &Transport{Credentials: load(t, b, w.ca), Logger: quiet()})
+		x.renewed(tt.chain)
+		was := x.chain[0]
+		if got := x.renew(x.cfg.credentials.Current(), time.Now()); got != tt.want || (x.chain[0] != was) != tt.want {
+			t.Errorf("%s: renew() = %v, want %v", tt.name, got, tt.want)
+		}
+		closeBoth(x, y)
+	}
+}
+
+// load is what the holder of a certificate has that believes in authorities.
+func load(t testing.TB, p *cert.Pair, authorities ...*cert.CA) *cert.Snapshot {
+	t.Helper()
+	key, err := cert.EncodeKey(p.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ca []byte
+	for _, a := range authorities {
+		ca = append(ca, cert.EncodeCerts(a.Cert)...)
+	}
+	s, err := cert.Material{CA: ca, Cert: cert.EncodeCerts(p.Cert), Key: key}.Parse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (w *world) issue(o cert.NodeOptions) *cert.Pair {
+	w.t.Helper()
+	p, err := w.ca.Issue(o)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}
+
 func TestWithoutCredentials(t *testing.T) {
 	for name, tr := range map[string]*Transport{"none": {}, "not started": {Credentials: new(cert.Files)}} {
 		if !tr.ID().IsZero() {

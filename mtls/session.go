@@ -34,7 +34,7 @@ type session struct {
 	conn    carrier
 	dialled bool
 	remote  node.ID
-	chain   []*x509.Certificate // what the peer showed
+	chain   []*x509.Certificate // what the peer showed; the timer's once the session is open
 	local   netip.AddrPort
 	peer    netip.AddrPort
 	began   time.Time
@@ -46,6 +46,7 @@ type session struct {
 	channels []*channel
 	in       buffer // the reader's, and Hello's before
 	rate     pulse
+	renewal  renewal
 	loops    sync.WaitGroup
 	live     atomic.Int32 // loops that have not ended
 	done     chan struct{}
@@ -68,6 +69,7 @@ func newSession(t *Transport, cfg *config, conn carrier, dialled bool, chain []*
 	s.in.buf = make([]byte, headerSize+maxControl)
 	s.out.init()
 	s.put = s.putDirect
+	s.renewal.shown = cfg.credentials.Current()
 	s.grams.init(s)
 	return s
 }

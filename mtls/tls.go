@@ -102,10 +102,11 @@ func (s *session) role() cert.Role {
 const judgeEvery = time.Hour
 
 // stillValid looks at the peer's certificate again if the credentials have
-// changed, or if a certificate of its chain has ended.
+// changed, if it has a new one, or if a certificate of its chain has ended.
 func (s *session) stillValid(now time.Time) error {
 	current := s.cfg.credentials.Current()
-	if current == s.judged && now.Before(s.expires) {
+	s.offer(current)
+	if !s.renew(current, now) && current == s.judged && now.Before(s.expires) {
 		return nil
 	}
 	if err := current.Check(s.chain, s.role(), now); err != nil {
