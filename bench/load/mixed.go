@@ -19,7 +19,7 @@ func mixed(ctx context.Context, c Case, span Span, srv Server, client Client) (V
 	if err := idle.sleep(span.Warm); err != nil {
 		return nil, idle.quit(err)
 	}
-	if _, _, err := idle.measure(srv, func() error { return idle.sleep(span.Time) }); err != nil {
+	if _, _, err := idle.measure(srv, func() error { return small.some(idle, span) }); err != nil {
 		return nil, idle.quit(err)
 	}
 	if err := idle.stop(); err != nil {
@@ -35,7 +35,7 @@ func mixed(ctx context.Context, c Case, span Span, srv Server, client Client) (V
 	if err := crew.sleep(span.Warm); err != nil {
 		return nil, crew.quit(err)
 	}
-	wall, used, err := crew.measure(srv, func() error { return crew.sleep(span.Time) })
+	wall, used, err := crew.measure(srv, func() error { return small.some(crew, span) })
 	if err != nil {
 		return nil, crew.quit(err)
 	}
@@ -53,6 +53,12 @@ func mixed(ctx context.Context, c Case, span Span, srv Server, client Client) (V
 		P99:     micros(small.hist.Quantile(0.99)),
 		Bulk:    float64(carried) / 1e6 / wall.Seconds(),
 	}), nil
+}
+
+// some lets the span pass, and what it takes to note a request.
+func (c *caller) some(crew *crew, span Span) error {
+	first := c.done.Load()
+	return crew.patient(span.Time, func() bool { return c.done.Load() > first+1 })
 }
 
 // pull asks for bulk until the crew stops and counts what comes while it is

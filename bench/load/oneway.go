@@ -53,7 +53,9 @@ func delivered(crew *crew, span Span, srv Server) (Values, error) {
 		return nil, crew.quit(err)
 	}
 	first := srv.Delivered()
-	wall, used, err := crew.measure(srv, func() error { return crew.sleep(span.Time) })
+	wall, used, err := crew.measure(srv, func() error {
+		return crew.patient(span.Time, func() bool { return srv.Delivered() > first })
+	})
 	if err != nil {
 		return nil, crew.quit(err)
 	}
