@@ -53,7 +53,8 @@ func (s *session) renew(current *cert.Snapshot, now time.Time) bool {
 	if s.renewal.next == nil || current.Check(s.renewal.next, s.role(), now) != nil {
 		return false
 	}
-	s.chain, s.renewal.next = s.renewal.next, nil
+	s.show(s.renewal.next)
+	s.renewal.next = nil
 	return true
 }
 

@@ -34,7 +34,7 @@ type session struct {
 	conn    carrier
 	dialled bool
 	remote  node.ID
-	chain   []*x509.Certificate // what the peer showed; the timer's once the session is open
+	chain   []*x509.Certificate // what the peer has shown; see show; the timer's once the session is open
 	local   netip.AddrPort
 	peer    netip.AddrPort
 	began   time.Time
