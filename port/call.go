@@ -154,6 +154,18 @@ func codeOf(why error) code {
 	return codeCanceled
 }
 
+// saying is how a handler's error travels. Wrapped, ErrBusy is that of a call
+// which the handler made itself: it says nothing about this one.
+func saying(err error) (k code, text string) {
+	switch err {
+	case ErrBusy:
+		return codeBusy, ""
+	case ErrDraining:
+		return codeDraining, ""
+	}
+	return codeHandler, err.Error()
+}
+
 // maxErrorText is how much of a handler's error travels.
 const maxErrorText = 1 << 10
 
@@ -162,8 +174,8 @@ func (c *call) answer(s *service, reply []byte, err error) {
 	switch {
 	case err != nil:
 		s.errors.Add(1)
-		text := err.Error()
-		c.fail(codeHandler, 0, text[:min(len(text), maxErrorText)])
+		k, text := saying(err)
+		c.fail(k, 0, text[:min(len(text), maxErrorText)])
 	case len(reply) > limits.maxMessage || len(reply) > c.in.most:
 		s.errors.Add(1)
 		most := min(limits.maxMessage, c.in.most)
@@ -179,15 +191,16 @@ func (c *call) post(reply []byte) {
 	l, n := c.link, len(reply)
 	if n <= small || n <= l.fragment && l.spend(&c.in.flow, n) {
 		c.forget()
-		if l.tryPost(&frame{kind: kindReply, id: c.id, stream: c.in.id}, reply) {
+		ok := l.tryPost(&frame{kind: kindReply, id: c.id, stream: c.in.id}, reply)
+		if n > small {
+			l.posted(&c.in.flow, n, ok)
+		}
+		if ok {
 			c.state.Store(callAnswered)
 			c.recycle()
 			return
 		}
 		c.entry.Store(c)
-		if n > small {
-			l.addCredit(&c.in.flow, n)
-		}
 	}
 	c.out = &out{
 		kind: kindReply, first: kindReplyFirst, more: kindReplyMore,

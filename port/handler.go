@@ -15,8 +15,9 @@ import (
 //
 // In mode Request the bytes are the reply and must not be changed afterwards;
 // they may be m.Data. An error reaches the caller as a [*RemoteError] with its
-// text, and so does a panic. In the other modes the bytes are dropped and the
-// error is counted.
+// text, and so does a panic. ErrBusy and ErrDraining, returned as they are, reach
+// it as such: they say that nothing was done. In the other modes the bytes are
+// dropped and the error is counted.
 type Handler interface {
 	Handle(ctx context.Context, m *Message) ([]byte, error)
 }

@@ -72,6 +72,31 @@ func TestErrorsOfHandlersTravel(t *testing.T) {
 	})
 }
 
+func TestAHandlerMayRefuse(t *testing.T) {
+	everywhere(t, func(t *testing.T, connect func(*Mux, uint16) *Client) {
+		m := new(Mux)
+		answers := map[string]error{
+			"busy": ErrBusy, "draining": ErrDraining, "another's": fmt.Errorf("port: request to 1 at c: %w", ErrBusy),
+		}
+		handle(t, m, 1, Request, func(_ context.Context, m *Message) ([]byte, error) {
+			return nil, answers[string(m.Data)]
+		})
+		c := connect(m, 1)
+		for _, name := range []string{"another's", "busy", "draining"} {
+			want := answers[name]
+			_, err := c.Request(within(t), []byte(name))
+			var remote *RemoteError
+			if errors.As(err, &remote) {
+				if name != "another's" || remote.Message != want.Error() {
+					t.Errorf("Request(%s) = %v", name, err)
+				}
+			} else if name == "another's" || !errors.Is(err, want) {
+				t.Errorf("Request(%s) = %v, want %v", name, err, want)
+			}
+		}
+	})
+}
+
 func TestSendsInOrder(t *testing.T) {
 	everywhere(t, func(t *testing.T, connect func(*Mux, uint16) *Client) {
 		m := new(Mux)
