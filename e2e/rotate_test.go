@@ -187,11 +187,16 @@ func TestT3RotateAuthority(t *testing.T) {
 	}
 	eventually(t, soon, "new certificates", settled)
 	shows(t, b, last)
-	l.end(t) // sessions that began under the old authority end with it
+	time.Sleep(5 * time.Second) // in which the sessions tell each other; who renews certificates takes longer
 	write(t, d.CAPath(), cert.EncodeCerts(fresh.Cert))
 	eventually(t, soon, "the new authority alone", settled)
 	if err := visit(t, dir, "c", b); err != nil {
 		t.Errorf("visit with a certificate of the new authority = %v", err)
+	}
+	time.Sleep(5 * time.Second) // in which the sessions judge each other again
+	l.end(t)
+	if n := a.srv.Stats().Connected; n != 1 {
+		t.Errorf("%d sessions, want the one that was there", n)
 	}
 
 	stranger := authority(t)
