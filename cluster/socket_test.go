@@ -91,6 +91,14 @@ func TestThreeOnSockets(t *testing.T) {
 	if leaf, err := a.Certificate(); err != nil || leaf.Subject.CommonName != "a" {
 		t.Errorf("Certificate = %v, %v", leaf, err)
 	}
+	for _, n := range []*cluster.Node{a, b} { // c has called b and pinged a
+		if leaf, _ := n.Certificate(); !leaf.Equal(c.PeerCertificate(n.ID().ID)) {
+			t.Errorf("PeerCertificate(%s) is not what it holds", leaf.Subject)
+		}
+	}
+	if leaf := c.PeerCertificate(c.ID().ID); leaf != nil {
+		t.Errorf("PeerCertificate of ourselves = %v", leaf.Subject)
+	}
 	if err := a.Reload(t.Context()); err != nil {
 		t.Errorf("Reload: %v", err)
 	}

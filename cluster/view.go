@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"kith/gossip"
+	"kith/mtls"
 	"kith/node"
 	"kith/p2p"
 	"kith/port"
@@ -140,6 +141,25 @@ func (n *Node) Certificate() (*x509.Certificate, error) {
 		return nil, nil
 	}
 	return r.certs.Current().Leaf, r.certs.Err()
+}
+
+// PeerCertificate is what a member has shown us, and is judged by. It is nil for
+// a node that we have no session with, for ourselves, and with a Transport whose
+// sessions have none. It must not be changed.
+func (n *Node) PeerCertificate(id node.ID) *x509.Certificate {
+	server := n.Server()
+	if server == nil {
+		return nil
+	}
+	p := server.Peer(id)
+	if p == nil {
+		return nil
+	}
+	session, ok := p.Session().(mtls.Certified)
+	if !ok {
+		return nil
+	}
+	return session.PeerCertificate()
 }
 
 // Reload looks at the certificate files now instead of within two seconds. It
