@@ -38,7 +38,9 @@ type out struct {
 // A flow is what waits for credit or room in one direction of a stream. Its
 // length is bounded by the calls that wait in it.
 type flow struct {
-	ordered     bool // one message after the other, not in turns
+	ordered     bool   // one message after the other, not in turns
+	posting     int    // messages about to go past the flow, by TryPost
+	from        uint64 // the first fill that may send, lest it overtake those
 	credit      int
 	first, last *out
 	inReady     bool
@@ -85,7 +87,7 @@ func (o *out) fragment(most int) (n, cost int) {
 	switch {
 	case o.kind == kindSend && !o.begun:
 		return n, n + overhead
-	case o.kind == kindError || o.kind == kindAbort || whole && n <= small:
+	case o.kind == kindError || o.kind == kindAbort || o.kind == kindLeave || whole && n <= small:
 		return n, 0
 	}
 	return n, n
@@ -93,7 +95,7 @@ func (o *out) fragment(most int) (n, cost int) {
 
 // mayGo tells whether the first message may send its next fragment.
 func (f *flow) mayGo(most int) bool {
-	if f.first == nil {
+	if f.first == nil || f.posting > 0 {
 		return false
 	}
 	_, cost := f.first.fragment(most)
@@ -110,7 +112,7 @@ func (o *out) frame(n int) frame {
 	case n < len(o.data):
 		f.kind = o.first
 	}
-	if o.kind == kindSend || o.kind == kindAbort {
+	if o.kind == kindSend || o.kind == kindAbort || o.kind == kindLeave {
 		f.id = o.stream
 	}
 	return f
@@ -133,7 +135,7 @@ func (l *link) enqueue(f *flow, o *out) {
 		l.mu.Unlock()
 		return // whoever waits is told by link.fail
 	}
-	if o.kind != kindSend && len(o.data) <= small {
+	if !f.ordered && len(o.data) <= small {
 		f = &l.quick
 	}
 	f.push(o)
@@ -176,14 +178,35 @@ func (l *link) withdraw(o *out) (begun, all bool) {
 	return begun, all
 }
 
-// spend takes cost from f's credit if nothing waits in f.
+// spend takes cost from f's credit for a message that goes past f, if nothing
+// waits in it. Call posted then.
 func (l *link) spend(f *flow, cost int) bool {
 	l.mu.Lock()
 	ok := f.first == nil && f.credit >= cost
 	if ok {
 		f.credit -= cost
+		f.posting++
 	}
 	l.mu.Unlock()
+	return ok
+}
+
+// posted ends what spend has begun. A session may have begun a round, which the
+// next fill adds to, before it took the message: so that fill must not send what
+// comes after it, the one after that may.
+func (l *link) posted(f *flow, cost int, ok bool) bool {
+	l.mu.Lock()
+	f.posting--
+	if ok {
+		f.from = l.fills + 2
+	} else {
+		f.credit += cost
+	}
+	wake := l.readyLocked(f)
+	l.mu.Unlock()
+	if wake {
+		l.direct.Wake()
+	}
 	return ok
 }
 
@@ -202,18 +225,26 @@ func (l *link) addCredit(f *flow, n int) {
 // fragment in turn, and in a flow that is not ordered each message.
 func (l *link) fill(put func(code uint64, head, body []byte) bool) {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.fillControlLocked(put) || !l.fillDatagramsLocked(put) {
-		return
-	}
-	for l.ready.len() > 0 {
+	l.fills++
+	room := l.fillControlLocked(put) && l.fillDatagramsLocked(put)
+	early := 0 // flows in turn that may not send yet
+	for room && l.ready.len() > early {
 		f := l.ready.first()
-		if !l.turnLocked(f, put) {
-			return
+		if f.ordered && l.fills < f.from {
+			l.ready.push(l.ready.pop())
+			early++
+			continue
 		}
-		l.ready.pop()
-		f.inReady = false
-		l.readyLocked(f)
+		if room = l.turnLocked(f, put); room {
+			early = 0
+			l.ready.pop()
+			f.inReady = false
+			l.readyLocked(f)
+		}
+	}
+	l.mu.Unlock()
+	if early > 0 {
+		l.direct.Wake()
 	}
 }
 

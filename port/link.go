@@ -41,6 +41,7 @@ type link struct {
 	mu         sync.Mutex // guards what follows; fill holds it while it copies
 	err        error      // why the link has ended; nil while it lives
 	ready      ring[*flow]
+	fills      uint64 // calls of fill
 	control    []byte // frames as code 1, length 2, bytes; those before taken are sent
 	taken      int
 	head       [maxHead]byte

@@ -90,8 +90,14 @@ func newPair(t testing.TB, near, far *Mux, seed uint64, share float64) *pair {
 	far.setUp()
 	p.carriers.Go(p.memA.run)
 	p.carriers.Go(p.memB.run)
-	p.ends.Go(func() { p.errA = near.serve(nil, refB, p.session, p.wireA) })
-	p.ends.Go(func() { p.errB = far.serve(nil, refA, p.session, p.wireB) })
+	p.ends.Go(func() {
+		p.errA = near.serve(nil, refB, p.session, p.wireA)
+		p.session.end(p.errA)
+	})
+	p.ends.Go(func() {
+		p.errB = far.serve(nil, refA, p.session, p.wireB)
+		p.session.end(p.errB)
+	})
 	p.a, p.b = onlyLink(near), onlyLink(far)
 	t.Cleanup(func() { p.close(t) })
 	return p

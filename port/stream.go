@@ -89,8 +89,13 @@ func (s *stream) leave() {
 		l.slots.shut(s.id)
 		l.mu.Lock()
 		delete(l.streams, s.id)
+		ordered := s.flow.ordered
 		l.mu.Unlock()
-		l.tell(&frame{kind: kindLeave, id: s.id})
+		if ordered { // behind the messages
+			l.enqueue(&s.flow, &out{kind: kindLeave, stream: s.id})
+		} else {
+			l.tell(&frame{kind: kindLeave, id: s.id})
+		}
 	})
 }
 
@@ -183,11 +188,12 @@ func (s *stream) post(sl *slot, index, timeout uint32, data []byte) bool {
 	l, n := s.link, len(data)
 	if n <= small || n <= l.fragment && l.spend(&s.flow, n) {
 		f := frame{kind: kindRequest, id: sl.id.Load(), stream: s.id, index: index, timeout: timeout}
-		if l.direct.TryPost(uint64(kindRequest), f.appendHead(sl.head[:0]), data) {
-			return true
-		}
+		ok := l.direct.TryPost(uint64(kindRequest), f.appendHead(sl.head[:0]), data)
 		if n > small {
-			l.addCredit(&s.flow, n)
+			l.posted(&s.flow, n, ok)
+		}
+		if ok {
+			return true
 		}
 	}
 	sl.out = out{
@@ -241,10 +247,9 @@ func (s *stream) send(ctx context.Context, data []byte) (sent bool, err error) {
 	}
 	l := s.link
 	if cost := len(data) + overhead; len(data) <= l.fragment && l.spend(&s.flow, cost) {
-		if l.tryPost(&frame{kind: kindSend, id: s.id}, data) {
+		if l.posted(&s.flow, cost, l.tryPost(&frame{kind: kindSend, id: s.id}, data)) {
 			return true, nil
 		}
-		l.addCredit(&s.flow, cost)
 	}
 	o := out{
 		kind: kindSend, first: kindSendFirst, more: kindSendMore,
