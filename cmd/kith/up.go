@@ -21,13 +21,13 @@ import (
 type upCmd struct {
 	source
 	Admin      string     `help:"Path of the admin socket. As a rule kith/<short id>.sock in $XDG_RUNTIME_DIR." placeholder:"PATH"`
-	LogLevel   slog.Level `default:"info" help:"What to log: debug, info, warn or error." placeholder:"LEVEL"`
+	LogLevel   slog.Level `default:"warn" help:"What to log: debug, info, warn or error." placeholder:"LEVEL"`
 	LogFormat  string     `enum:"text,json" default:"text" help:"How to log: text or json." placeholder:"FORMAT"`
 	WhileStdin bool       `hidden:"" help:"Leave when standard input ends."`
 }
 
 func (upCmd) Help() string {
-	return "Runs a node until Ctrl-C, SIGTERM or kith leave: it lets calls finish, tells the other members, and ends with 0 within ten seconds. A second Ctrl-C ends it at once. It ends with 9 if a newer run with the same key is in the cluster, and with 3 if the configuration or the certificates are no good.\n\nExample:\n\n    kith up -c a.json\n    kith up -c a.json --set local_host=127.0.0.1:0 --admin /tmp/a.sock"
+	return "Runs a node until Ctrl-C, SIGTERM or kith leave: it lets calls finish, tells the other members, and ends with 0 within ten seconds. A second Ctrl-C ends it at once. What happens to members goes to standard output, a line each; the log goes to standard error, as a rule only what somebody should look at. It ends with 9 if a newer run with the same key is in the cluster, and with 3 if the configuration or the certificates are no good.\n\nExample:\n\n    kith up -c a.json\n    kith up -c a.json --set local_host=127.0.0.1:0 --admin /tmp/a.sock"
 }
 
 // How the ten seconds of a clean end are shared: calls have until drainWithin to

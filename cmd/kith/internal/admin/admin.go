@@ -82,11 +82,11 @@ type Member struct {
 	Generation uint64     `json:"generation"`
 	Address    string     `json:"address"`
 	Addresses  []string   `json:"addresses,omitempty"`
-	State      string     `json:"state"` // alive, suspect, dead or left
-	Phi        *float64   `json:"phi"`   // null: not measured by the node that was asked
-	RTT        *float64   `json:"rtt_ms"`
-	DaysLeft   *int       `json:"certificate_days_left"`
-	Seen       *time.Time `json:"seen"` // null: not heard by the node that was asked
+	State      string     `json:"state"`                 // alive, suspect, dead or left
+	Phi        *float64   `json:"phi"`                   // null: not measured by the node that was asked
+	RTT        *float64   `json:"rtt_ms"`                // null: there is no session with it
+	DaysLeft   *int       `json:"certificate_days_left"` // null: the same
+	Seen       *time.Time `json:"seen"`                  // null: not heard by the node that was asked
 	Self       bool       `json:"self"`
 	Seed       bool       `json:"seed,omitempty"`
 	Version    string     `json:"version,omitempty"`

@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
 	"iter"
 	"math"
@@ -96,15 +97,22 @@ func (n *Node) members(members []gossip.Member) []admin.Member {
 			ms := float64(rtt.Microseconds()) / 1000
 			one.RTT = &ms
 		}
-		if m.Self {
-			if leaf, _ := n.cluster.Certificate(); leaf != nil {
-				days := cert.Inspect(leaf, time.Now()).DaysLeft
-				one.DaysLeft = &days
-			}
+		if leaf := n.certificate(&m); leaf != nil {
+			days := cert.Inspect(leaf, time.Now()).DaysLeft
+			one.DaysLeft = &days
 		}
 		all = append(all, one)
 	}
 	return all
+}
+
+// certificate is a member's, if we know it: ours, or one that was shown to us.
+func (n *Node) certificate(m *gossip.Member) *x509.Certificate {
+	if !m.Self {
+		return n.cluster.PeerCertificate(m.ID)
+	}
+	leaf, _ := n.cluster.Certificate()
+	return leaf
 }
 
 // rtts are the last round trips of the sessions that are open.
