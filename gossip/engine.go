@@ -42,6 +42,7 @@ type engine struct {
 	changed chan struct{} // closed and replaced when Members would show something else
 	version uint64
 	rivals  map[node.ID]bool // who told us that a newer run with our key is there
+	denied  string           // why a seed has not let us join
 	left    bool
 	over    bool // Close: no new senders, no new readers
 	count   Stats
@@ -206,11 +207,24 @@ func (g *Gossip) run(peer *p2p.Peer, rw p2p.MsgReadWriter) error {
 			break
 		}
 		if err = e.receive(s, wire.Kind(msg.Code), msg.Payload); err != nil {
+			err = refusal(err)
 			break
 		}
 	}
 	e.detach(s, err)
 	return err
+}
+
+// refusal gives the reason that goes with it to what keeps a peer from joining.
+func refusal(err error) error {
+	r, ok := errors.AsType[*machine.RefusedError](err)
+	switch {
+	case !ok:
+		return err
+	case r.Full:
+		return &p2p.DisconnectError{Reason: p2p.DiscTooManyPeers, Text: r.Text}
+	}
+	return &p2p.DisconnectError{Reason: p2p.DiscIncompatibleVersion, Text: r.Text}
 }
 
 // A session is a connected peer that runs our protocol.
@@ -229,11 +243,11 @@ func (e *engine) receive(s *session, kind wire.Kind, payload []byte) (err error)
 	return err
 }
 
-// datagram takes in what came as a datagram: 1 byte kind, payload. What makes
-// no sense is dropped: anything may be doubled or late.
+// datagram takes in what came as a datagram. What makes no sense is dropped: it
+// may be of a later version.
 func (e *engine) datagram(s *session, b []byte) {
-	if len(b) > 0 && wire.Kind(b[0]).Lossy() {
-		_ = e.receive(s, wire.Kind(b[0]), b[1:])
+	if d, err := wire.ParseDatagram(b); err == nil {
+		_ = e.receive(s, d.Kind, d.Payload)
 	}
 }
 
@@ -255,6 +269,7 @@ func (e *engine) attach(s *session) {
 // detach takes s away, and asks the machine to look at the peer if it is the
 // other side that has ended the session without being asked to.
 func (e *engine) detach(s *session, err error) {
+	denied := false
 	e.do(func(now time.Duration) {
 		l := e.linkLocked(s.peer.ID())
 		if l.session != s {
@@ -263,11 +278,28 @@ func (e *engine) detach(s *session, err error) {
 		l.session = nil
 		e.giveBackLocked(l)
 		e.rivalLocked(now, s.peer.ID(), err)
+		denied = e.deniedLocked(now, err)
 		if hint(err) {
 			e.m.Closed(now, s.peer.Ref())
 		}
 		e.dropLocked(l)
 	})
+	if denied {
+		e.log.Warn("not let into the cluster", "peer", s.peer.ID().Short(), "addr", s.peer.RemoteAddr(), "err", err)
+	}
+}
+
+// deniedLocked tells whether a seed has sent us away that does not let us join,
+// the first time that it says why.
+func (e *engine) deniedLocked(now time.Duration, err error) bool {
+	d, ok := errors.AsType[*p2p.DisconnectError](err)
+	if !ok || !d.Remote || d.Reason != p2p.DiscTooManyPeers && d.Reason != p2p.DiscIncompatibleVersion || e.m.Joined() {
+		return false
+	}
+	e.m.Denied(now)
+	news := d.Text != e.denied
+	e.denied = d.Text
+	return news
 }
 
 // hint tells whether the end of a session says that the peer is gone. A session

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"kith/cert"
 	"kith/gossip/internal/machine"
 	"kith/gossip/internal/phi"
 	"kith/gossip/internal/wire"
@@ -102,7 +103,7 @@ var (
 
 // Protocol is what a p2p.Server must run with every peer.
 func (g *Gossip) Protocol() p2p.Protocol {
-	return p2p.Protocol{Name: "gossip", Version: 1, Length: wire.Kinds, Run: g.run}
+	return p2p.Protocol{Name: "gossip", Version: 1, Length: wire.Codes, Run: g.run}
 }
 
 // Start begins to gossip as self. A p2p.Server calls it. If it fails nothing
@@ -262,7 +263,7 @@ func (g *Gossip) running() (*engine, error) {
 // A notary signs with our key and checks what others signed.
 type notary struct{ key crypto.Signer }
 
-func (n *notary) Sign(message []byte) ([]byte, error) { return wire.Sign(n.key, message) }
+func (n *notary) Sign(message []byte) ([]byte, error) { return cert.Sign(n.key, message) }
 
 func (n *notary) Open(raw []byte) (*wire.Record, error) { return wire.OpenRecord(raw, wire.Verify) }
 

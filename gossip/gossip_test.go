@@ -172,6 +172,31 @@ func TestMetadataReachesAll(t *testing.T) {
 	})
 }
 
+func TestWhatCannotBeSaidIsNamedOnce(t *testing.T) {
+	inTime(t, 1, lan(), func(t *testing.T, r *rig) {
+		g := r.nodes[0].g
+		for _, c := range []struct {
+			err  error
+			want string
+		}{
+			{g.SetMeta("k", make([]byte, 1025)), `gossip: set metadata: size of metadata "k" is 1025, the limit is 1024`},
+			{g.SetPorts(make([]gossip.Port, 257)), "gossip: set ports: number of ports is 257, the limit is 256"},
+			{g.SetAddresses(make([]string, 1)), `gossip: set addresses: `},
+		} {
+			if c.err == nil || !strings.HasPrefix(c.err.Error(), c.want) || strings.Count(c.err.Error(), "gossip:") != 1 {
+				t.Errorf("%v, want %s", c.err, c.want)
+			}
+		}
+		if err := g.SetMeta("k", make([]byte, 1025)); !errors.As(err, new(*gossip.LimitError)) {
+			t.Errorf("SetMeta = %v, want a LimitError", err)
+		}
+		g.Close()
+		if err := g.SetMeta("k", nil); err != gossip.ErrClosed {
+			t.Errorf("SetMeta after Close = %v, want ErrClosed", err)
+		}
+	})
+}
+
 func TestAddressesFollowTheLocalNode(t *testing.T) {
 	inTime(t, 2, lan(), func(t *testing.T, r *rig) {
 		r.nodes[1].srv.Local().SetHosts([]string{"n1:30303", "n1.example:30303"})

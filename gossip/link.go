@@ -179,7 +179,8 @@ func (e *engine) nextLocked(l *link) (it item, ok bool) {
 // its reader sees as well.
 func (e *engine) write(s *session, it item) {
 	if it.kind.Lossy() && s.grams != nil && s.grams.HaveDatagrams() {
-		s.grams.SendDatagram([]byte{byte(it.kind)}, it.payload)
+		d := wire.Datagram{Kind: it.kind, Payload: it.payload}
+		s.grams.SendDatagram(d.Head(), d.Payload)
 		return
 	}
 	_ = s.rw.WriteMsg(p2p.Msg{Code: uint64(it.kind), Payload: it.payload})

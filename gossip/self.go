@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,7 +16,7 @@ import (
 // has 1 to 64 bytes, a value at most 1 KiB, all of them together 8 KiB: beyond
 // that the error is a *LimitError and nothing changes. It keeps a copy.
 func (g *Gossip) SetMeta(key string, value []byte) error {
-	return g.say("set metadata "+key, func(r *wire.Record) {
+	return g.say("set metadata", func(r *wire.Record) {
 		meta := maps.Clone(r.Meta)
 		if meta == nil {
 			meta = map[string][]byte{}
@@ -64,10 +65,14 @@ func (g *Gossip) say(what string, change func(*wire.Record)) error {
 		}
 		err = e.m.Update(now, change)
 	})
-	if err != nil {
+	if limit, ok := errors.AsType[*LimitError](err); ok {
+		limit.Doing = what
+		return limit
+	}
+	if err != nil && err != ErrClosed {
 		return fmt.Errorf("gossip: %s: %w", what, err)
 	}
-	return nil
+	return err
 }
 
 // Superseded is closed when somebody runs with our key and a newer generation:
@@ -105,6 +110,7 @@ type Stats struct {
 	Pauses                   uint64 // times we woke up late
 	Unproved                 uint64 // words whose signature did not hold
 	Unconvinced              uint64 // verdicts without enough votes of observers
+	Foreign                  uint64 // records of versions that do not go with ours
 	Unasked                  uint64 // tables that we had not asked for
 	Full                     uint64 // newcomers refused: the table is full
 	Queued                   int    // bytes in all outboxes now
@@ -121,7 +127,7 @@ func (g *Gossip) Stats() Stats {
 	defer e.mu.Unlock()
 	s, m := e.count, e.m.Stats()
 	s.Refutations, s.Verdicts, s.Repairs, s.Pauses = m.Refutations, m.Verdicts, m.Repairs, m.Pauses
-	s.Unproved, s.Unconvinced, s.Unasked, s.Full = m.Unproved, m.Unconvinced, m.Unasked, m.Full
+	s.Unproved, s.Unconvinced, s.Foreign, s.Unasked, s.Full = m.Unproved, m.Unconvinced, m.Foreign, m.Unasked, m.Full
 	s.Queued = e.queued
 	for _, l := range e.links {
 		if l.session != nil {

@@ -27,6 +27,13 @@ func (m *Machine) join(now time.Duration) {
 	}
 }
 
+// Denied tells that a seed does not let us join: it is not asked again so soon.
+func (m *Machine) Denied(now time.Duration) {
+	if !m.joined && !m.halted {
+		m.joinAt = now + deniedRest
+	}
+}
+
 func (m *Machine) joinMessage(now time.Duration) []byte {
 	j := wire.Join{Root: m.root, Count: uint32(len(m.living)), Entries: m.self.entries(now)}
 	return j.Append(nil)
@@ -77,7 +84,7 @@ func (m *Machine) onJoin(now time.Duration, p peer, payload []byte) error {
 		return err
 	}
 	for _, e := range j.Entries {
-		stale, err := m.learn(now, p, e, byNews)
+		stale, err := m.admit(now, p, e, byNews)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,8 @@ package machine
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"time"
 
 	"kith/gossip/internal/wire"
@@ -16,8 +18,27 @@ const (
 	byTable             // kept: we are the newcomer
 )
 
-// learn takes in one entry. It returns the row if we know better already.
+// A RefusedError says why a member is not taken into the table. It is no breach:
+// others may have taken it, and tell us of it.
+type RefusedError struct {
+	Full bool // there is no room; else it is of a version that does not go with ours
+	Text string
+}
+
+func (e *RefusedError) Error() string { return e.Text }
+
+// learn takes in one entry, unless the member is refused. It returns the row if
+// we know better already.
 func (m *Machine) learn(now time.Duration, p peer, e wire.Entry, w way) (stale *row, err error) {
+	stale, err = m.admit(now, p, e, w)
+	if _, ok := errors.AsType[*RefusedError](err); ok {
+		return nil, nil
+	}
+	return stale, err
+}
+
+// admit is learn with a RefusedError.
+func (m *Machine) admit(now time.Duration, p peer, e wire.Entry, w way) (stale *row, err error) {
 	switch e.Kind {
 	case wire.EntryRecord:
 		return m.learnRecord(now, p, e.Body, w)
@@ -32,7 +53,7 @@ func (m *Machine) learn(now time.Duration, p peer, e wire.Entry, w way) (stale *
 func (m *Machine) learnRecord(now time.Duration, p peer, raw []byte, w way) (*row, error) {
 	h, err := wire.ParseHead(raw)
 	if err != nil {
-		return nil, err
+		return nil, m.strange(err)
 	}
 	r := m.rows[wire.Short(h.ID)]
 	if r != nil {
@@ -55,6 +76,10 @@ func (m *Machine) learnRecord(now time.Duration, p peer, raw []byte, w way) (*ro
 		m.learnMyself(now, rec)
 		return nil, nil
 	}
+	if mine := m.self.rec.Version; rec.Version[0] != mine[0] {
+		m.stats.Foreign++
+		return nil, &RefusedError{Text: fmt.Sprintf("gossip: version %s cannot join those of version %s", dotted(rec.Version), dotted(mine))}
+	}
 	if r == nil {
 		r = m.add(rec, now)
 	}
@@ -64,6 +89,17 @@ func (m *Machine) learnRecord(now time.Duration, p peer, raw []byte, w way) (*ro
 	}
 	return nil, nil
 }
+
+// strange makes a refusal of a record that we cannot read for its version.
+func (m *Machine) strange(err error) error {
+	if other, ok := errors.AsType[*wire.VersionError](err); ok {
+		m.stats.Foreign++
+		return &RefusedError{Text: other.Error()}
+	}
+	return err
+}
+
+func dotted(v [3]uint16) string { return fmt.Sprintf("%d.%d.%d", v[0], v[1], v[2]) }
 
 // enliven holds r alive by a record or a claim, and says what that means.
 func (m *Machine) enliven(now time.Duration, r *row, rec *wire.Record, inc uint32, claim []byte, w way) {

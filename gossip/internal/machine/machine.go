@@ -63,6 +63,7 @@ type Stats struct {
 	Pauses      uint64 // times we woke up late
 	Unproved    uint64 // records, claims and votes whose signature did not hold
 	Unconvinced uint64 // verdicts without enough votes of observers
+	Foreign     uint64 // records of a version that does not go with ours
 	Unasked     uint64 // digests, deltas and tables nobody had asked for
 	Full        uint64 // newcomers refused because the table is full
 }
@@ -74,6 +75,7 @@ const (
 	freshFor    = 10 * time.Second       // a verdict older than this is asked about
 	markFor     = 24 * time.Hour         // how long the dead keep their row
 	joinEvery   = time.Second
+	deniedRest  = 10 * time.Second
 
 	// MaxRows is how many members, living and dead, a table holds. The oldest
 	// dead make room; with none left a newcomer is refused.

@@ -78,6 +78,16 @@ func (c *cursor) size() int {
 // with the input.
 func (c *cursor) sized() []byte { return c.take(int(c.u8())) }
 
+// signature reads what sized does, if it can be a signature.
+func (c *cursor) signature() []byte {
+	v := c.sized()
+	if len(v) > MaxSignature {
+		c.short, c.b = true, nil
+		return nil
+	}
+	return v
+}
+
 var be = binary.BigEndian
 
 func appendSized(b, v []byte) []byte { return append(append(b, byte(len(v))), v...) }

@@ -92,7 +92,7 @@ func (m *Claim) Append(b []byte) []byte {
 // ParseClaim reads what Append wrote. The signature shares memory with b.
 func ParseClaim(b []byte) (m Claim, err error) {
 	c := cursor{b: b}
-	m = Claim{c.u64(), c.u64(), c.u32(), c.u32(), Status(c.u8()), c.sized()}
+	m = Claim{c.u64(), c.u64(), c.u32(), c.u32(), Status(c.u8()), c.signature()}
 	if err = c.done("claim"); err != nil {
 		return m, err
 	}
@@ -160,11 +160,11 @@ func ParseVerdict(b []byte) (m Verdict, err error) {
 	m = Verdict{Short: c.u64(), Generation: c.u64(), Incarnation: c.u32(), Age: time.Duration(c.u32()) * time.Millisecond}
 	n := int(c.u8())
 	if n > MaxVotes {
-		return m, &LimitError{"number of votes", n, MaxVotes}
+		return m, &LimitError{What: "number of votes", Got: n, Max: MaxVotes}
 	}
 	m.Votes = make([]Ballot, 0, n)
 	for range n {
-		m.Votes = append(m.Votes, Ballot{c.u64(), c.u16(), c.u8()&1 != 0, c.sized()})
+		m.Votes = append(m.Votes, Ballot{c.u64(), c.u16(), c.u8()&1 != 0, c.signature()})
 	}
 	return m, c.done("verdict")
 }

@@ -26,8 +26,9 @@ const (
 	kinds
 )
 
-// Kinds is how many kinds there are: the Length of the protocol.
-const Kinds = uint64(kinds)
+// Codes is the Length of the protocol. Those that are no kind yet are for later
+// versions: a message of one is skipped, and no breach.
+const Codes = 32
 
 var kindNames = [kinds]string{
 	"heartbeat", "hello", "ping", "ping-request", "ack", "vote", "deny", "notice",
@@ -44,13 +45,39 @@ func (k Kind) String() string {
 // Lossy tells whether a message of this kind may be lost without harm.
 func (k Kind) Lossy() bool { return k == KindHeartbeat || k == KindHello }
 
+// A Datagram is one lossy message on a session's carrier of datagrams. It may
+// come late, twice or never.
+//
+//	1 byte  kind
+//	payload
+type Datagram struct {
+	Kind    Kind
+	Payload []byte
+}
+
+// Head is what goes before the payload.
+func (m *Datagram) Head() []byte { return []byte{byte(m.Kind)} }
+
+// ParseDatagram reads a datagram. The payload shares memory with b.
+func ParseDatagram(b []byte) (m Datagram, err error) {
+	c := cursor{b: b}
+	m.Kind = Kind(c.u8())
+	switch m.Payload = c.b; {
+	case c.short:
+		return m, bad("datagram", "too short")
+	case !m.Kind.Lossy():
+		return m, bad("datagram", "a %v does not travel so", m.Kind)
+	}
+	return m, nil
+}
+
 // MaxMessage is the largest payload, in bytes, that is made or read.
 const MaxMessage = 64 << 10
 
 // CheckSize refuses a payload that is too large.
 func CheckSize(k Kind, payload []byte) error {
 	if len(payload) > MaxMessage {
-		return &LimitError{"size of a " + k.String() + " message", len(payload), MaxMessage}
+		return &LimitError{What: "size of a " + k.String() + " message", Got: len(payload), Max: MaxMessage}
 	}
 	return nil
 }
@@ -138,7 +165,7 @@ func (m *Ack) Append(b []byte) []byte {
 // ParseAck reads what Append wrote. The signature shares memory with b.
 func ParseAck(b []byte) (m Ack, err error) {
 	c := cursor{b: b}
-	m = Ack{c.u64(), c.u64(), c.u64(), c.u32(), c.sized()}
+	m = Ack{c.u64(), c.u64(), c.u64(), c.u32(), c.signature()}
 	return m, c.done("ack")
 }
 
@@ -182,7 +209,7 @@ func flagByte(v bool) byte {
 // ParseVote reads what Append wrote. The signature shares memory with b.
 func ParseVote(b []byte) (m Vote, err error) {
 	c := cursor{b: b}
-	m = Vote{c.u64(), c.u64(), c.u32(), c.u16(), c.u8()&1 != 0, c.sized()}
+	m = Vote{c.u64(), c.u64(), c.u32(), c.u16(), c.u8()&1 != 0, c.signature()}
 	return m, c.done("vote")
 }
 

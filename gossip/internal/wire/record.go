@@ -11,6 +11,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"kith/cert"
 	"kith/node"
 )
 
@@ -25,9 +26,10 @@ const (
 	MaxPortName    = 64 // bytes
 	MaxMetaKey     = 64 // bytes
 	MaxMetaValue   = 1 << 10
-	MaxMeta        = 8 << 10 // bytes, keys and values together
-	MaxKey         = 160     // bytes of a SubjectPublicKeyInfo; P-384 takes 120
-	MaxSignature   = 112     // bytes; ed25519 takes 64, ECDSA on P-384 up to 104
+	MaxMetaKeys    = 256
+	MaxMeta        = 8 << 10           // bytes, keys and values together
+	MaxKey         = 120               // bytes of a SubjectPublicKeyInfo: that of P-384
+	MaxSignature   = cert.MaxSignature // bytes
 	MaxIncarnation = 1<<30 - 1
 	MaxHeartbeat   = time.Hour
 )
@@ -37,10 +39,24 @@ type LimitError struct {
 	What string
 	Got  int
 	Max  int
+	// Doing is what was tried; empty if it is something read.
+	Doing string
 }
 
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("gossip: %s is %d, the limit is %d", e.What, e.Got, e.Max)
+	text := fmt.Sprintf("%s is %d, the limit is %d", e.What, e.Got, e.Max)
+	if e.Doing != "" {
+		text = e.Doing + ": " + text
+	}
+	return "gossip: " + text
+}
+
+// A VersionError says that a record is of a version that we cannot read. Its
+// node may be a good member of a later time, and so may who passes it on.
+type VersionError struct{ Got uint8 }
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("gossip: record of version %d, only version %d is read here", e.Got, recordVersion)
 }
 
 // Short is how a member is named where the reader can look up the rest: the
@@ -112,13 +128,14 @@ func (r *Record) Check() error {
 		meta += len(k) + len(v)
 	}
 	for _, l := range []LimitError{
-		{"name length", len(r.Name), MaxName},
-		{"key length", len(r.SPKI), MaxKey},
-		{"number of addresses", len(r.Addresses), MaxAddresses},
-		{"number of ports", len(r.Ports), MaxPorts},
-		{"size of all metadata", meta, MaxMeta},
-		{"incarnation", int(r.Incarnation), MaxIncarnation},
-		{"heartbeat in ms", int(r.Heartbeat / time.Millisecond), int(MaxHeartbeat / time.Millisecond)},
+		{What: "name length", Got: len(r.Name), Max: MaxName},
+		{What: "key length", Got: len(r.SPKI), Max: MaxKey},
+		{What: "number of addresses", Got: len(r.Addresses), Max: MaxAddresses},
+		{What: "number of ports", Got: len(r.Ports), Max: MaxPorts},
+		{What: "number of metadata keys", Got: len(r.Meta), Max: MaxMetaKeys},
+		{What: "size of all metadata", Got: meta, Max: MaxMeta},
+		{What: "incarnation", Got: int(r.Incarnation), Max: MaxIncarnation},
+		{What: "heartbeat in ms", Got: int(r.Heartbeat / time.Millisecond), Max: int(MaxHeartbeat / time.Millisecond)},
 	} {
 		if l.Got > l.Max {
 			return &l
@@ -126,12 +143,12 @@ func (r *Record) Check() error {
 	}
 	for _, a := range r.Addresses {
 		if len(a) > MaxAddress {
-			return &LimitError{"length of address " + a[:32] + "…", len(a), MaxAddress}
+			return &LimitError{What: "length of address " + a[:32] + "…", Got: len(a), Max: MaxAddress}
 		}
 	}
 	for _, p := range r.Ports {
 		if len(p.Name) > MaxPortName {
-			return &LimitError{fmt.Sprintf("name length of port %d", p.Number), len(p.Name), MaxPortName}
+			return &LimitError{What: fmt.Sprintf("name length of port %d", p.Number), Got: len(p.Name), Max: MaxPortName}
 		}
 	}
 	for k, v := range r.Meta {
@@ -145,10 +162,10 @@ func (r *Record) Check() error {
 // CheckMeta says which limit one piece of metadata passes, or nil.
 func CheckMeta(key string, value []byte) error {
 	if len(key) == 0 || len(key) > MaxMetaKey {
-		return &LimitError{fmt.Sprintf("length of metadata key %.70q", key), len(key), MaxMetaKey}
+		return &LimitError{What: fmt.Sprintf("length of metadata key %.70q", key), Got: len(key), Max: MaxMetaKey}
 	}
 	if len(value) > MaxMetaValue {
-		return &LimitError{fmt.Sprintf("size of metadata %q", key), len(value), MaxMetaValue}
+		return &LimitError{What: fmt.Sprintf("size of metadata %q", key), Got: len(value), Max: MaxMetaValue}
 	}
 	return nil
 }
@@ -213,19 +230,18 @@ func ParseHead(raw []byte) (h Head, err error) {
 
 func splitRecord(raw []byte) (sig []byte, body cursor, err error) {
 	if len(raw) > MaxRecord {
-		return nil, body, &LimitError{"record size", len(raw), MaxRecord}
+		return nil, body, &LimitError{What: "record size", Got: len(raw), Max: MaxRecord}
 	}
 	c := cursor{b: raw}
-	sig = c.sized()
-	if c.short || len(sig) > MaxSignature {
+	if sig = c.signature(); c.short {
 		return nil, body, bad("record", "no signature")
 	}
 	return sig, c, nil
 }
 
 func parseHead(c *cursor) (h Head, err error) {
-	if v := c.u8(); v != recordVersion {
-		return h, bad("record", "version %d, want %d", v, recordVersion)
+	if v := c.u8(); v != recordVersion && !c.short {
+		return h, &VersionError{v}
 	}
 	copy(h.ID[:], c.take(len(h.ID)))
 	h.Generation, h.Incarnation = c.u64(), c.u32()
@@ -233,7 +249,7 @@ func parseHead(c *cursor) (h Head, err error) {
 	case c.short:
 		return h, bad("record", "too short")
 	case h.Incarnation > MaxIncarnation:
-		return h, &LimitError{"incarnation", int(h.Incarnation), MaxIncarnation}
+		return h, &LimitError{What: "incarnation", Got: int(h.Incarnation), Max: MaxIncarnation}
 	}
 	return h, nil
 }
@@ -268,7 +284,7 @@ func (r *Record) field(tag uint8, v []byte) error {
 		r.Name = string(v)
 	case tagAddress:
 		if len(r.Addresses) == MaxAddresses {
-			return &LimitError{"number of addresses", MaxAddresses + 1, MaxAddresses}
+			return &LimitError{What: "number of addresses", Got: MaxAddresses + 1, Max: MaxAddresses}
 		}
 		r.Addresses = append(r.Addresses, string(v))
 	case tagVersion:
@@ -277,7 +293,7 @@ func (r *Record) field(tag uint8, v []byte) error {
 		r.Heartbeat = time.Duration(c.u32()) * time.Millisecond
 	case tagPort:
 		if len(r.Ports) == MaxPorts {
-			return &LimitError{"number of ports", MaxPorts + 1, MaxPorts}
+			return &LimitError{What: "number of ports", Got: MaxPorts + 1, Max: MaxPorts}
 		}
 		r.Ports = append(r.Ports, Port{Number: c.u16(), Mode: c.u8(), Name: string(c.b)})
 	case tagMeta:
@@ -286,6 +302,9 @@ func (r *Record) field(tag uint8, v []byte) error {
 		}
 		k := string(c.sized())
 		r.Meta[k] = bytes.Clone(c.b)
+		if len(r.Meta) > MaxMetaKeys {
+			return &LimitError{What: "number of metadata keys", Got: len(r.Meta), Max: MaxMetaKeys}
+		}
 	}
 	if c.short {
 		return bad("record", "field %d is too short", tag)

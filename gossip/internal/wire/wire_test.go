@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"kith/cert"
 	"kith/node"
 )
 
@@ -26,7 +27,7 @@ var update = flag.Bool("update", false, "add frames that testdata/golden.txt doe
 var testKey = ed25519.NewKeyFromSeed([]byte("kith gossip golden bytes, seed 1"))
 
 func signer(key crypto.Signer) func([]byte) ([]byte, error) {
-	return func(m []byte) ([]byte, error) { return Sign(key, m) }
+	return func(m []byte) ([]byte, error) { return cert.Sign(key, m) }
 }
 
 func sealed(t testing.TB, key crypto.Signer) *Record {
@@ -50,34 +51,37 @@ func frames(t testing.TB) map[string][]byte {
 	r := sealed(t, testKey)
 	short := Short(r.ID)
 	claim := Claim{Short: short, Generation: r.Generation, Incarnation: 4, Record: 3, Status: Alive}
-	claim.Signature, _ = Sign(testKey, claim.Message(r.ID))
+	claim.Signature, _ = cert.Sign(testKey, claim.Message(r.ID))
 	vote := Vote{Subject: 77, Generation: 5, Incarnation: 1, Phi: 812, Hard: true}
-	vote.Signature, _ = Sign(testKey, vote.Message(node.ID{1}, r.ID))
+	vote.Signature, _ = cert.Sign(testKey, vote.Message(node.ID{1}, r.ID))
 	verdict := Verdict{Short: 77, Generation: 5, Incarnation: 1, Age: 1500 * time.Millisecond, Votes: []Ballot{{short, 812, true, vote.Signature}}}
 	ack := Ack{Target: short, Origin: 9, Generation: r.Generation, Nonce: 0xcafe}
-	ack.Signature, _ = Sign(testKey, ack.Message(r.ID))
+	ack.Signature, _ = cert.Sign(testKey, ack.Message(r.ID))
 	entries := []Entry{{EntryRecord, r.Raw()}, {EntryClaim, claim.Append(nil)}, {EntryVerdict, verdict.Append(nil)}}
 	digests := []Digest{{short, r.Generation, 4, Alive}, {77, 5, 1, Dead}, {78, 5, MaxIncarnation, Left}}
 	buckets := Buckets{0: 1, 63: 0xffffffffffffffff}
 	return map[string][]byte{
-		"beat":    (&Beat{r.Generation, 42, 1000, 0x0123456789abcdef}).Append(nil),
-		"probe":   (&Probe{short, 9, 0xcafe}).Append(nil),
-		"ack":     ack.Append(nil),
-		"vote":    vote.Append(nil),
-		"deny":    (&Deny{77, 5, 1, 12}).Append(nil),
-		"notice":  (&Notice{r.Generation, 4}).Append(nil),
-		"want":    Want{short, 77}.Append(nil),
-		"buckets": buckets.Append(nil),
-		"digests": (&Digests{1 << 63, digests}).Append(nil),
-		"delta":   (&Delta{true, Want{77}, digests[1:2], entries[2:]}).Append(nil),
-		"join":    (&Join{7, 1, entries[:2]}).Append(nil),
-		"table":   (&Table{true, entries[:1]}).Append(nil),
-		"entries": AppendEntries(nil, entries),
-		"claim":   claim.Append(nil),
-		"verdict": verdict.Append(nil),
-		"record":  r.Raw(),
+		"beat":     (&Beat{r.Generation, 42, 1000, 0x0123456789abcdef}).Append(nil),
+		"probe":    (&Probe{short, 9, 0xcafe}).Append(nil),
+		"ack":      ack.Append(nil),
+		"vote":     vote.Append(nil),
+		"deny":     (&Deny{77, 5, 1, 12}).Append(nil),
+		"notice":   (&Notice{r.Generation, 4}).Append(nil),
+		"want":     Want{short, 77}.Append(nil),
+		"buckets":  buckets.Append(nil),
+		"digests":  (&Digests{1 << 63, digests}).Append(nil),
+		"delta":    (&Delta{true, Want{77}, digests[1:2], entries[2:]}).Append(nil),
+		"join":     (&Join{7, 1, entries[:2]}).Append(nil),
+		"table":    (&Table{true, entries[:1]}).Append(nil),
+		"entries":  AppendEntries(nil, entries),
+		"claim":    claim.Append(nil),
+		"verdict":  verdict.Append(nil),
+		"record":   r.Raw(),
+		"datagram": datagram(Datagram{KindHello, (&Beat{r.Generation, 42, 1000, 0x0123456789abcdef}).Append(nil)}),
 	}
 }
+
+func datagram(d Datagram) []byte { return append(d.Head(), d.Payload...) }
 
 // again parses b as what name says and writes it anew.
 func again(name string, b []byte) ([]byte, error) {
@@ -127,6 +131,9 @@ func again(name string, b []byte) ([]byte, error) {
 	case "verdict":
 		m, err := ParseVerdict(b)
 		return m.Append(nil), err
+	case "datagram":
+		m, err := ParseDatagram(b)
+		return datagram(m), err
 	case "record":
 		_, c, err := splitRecord(b)
 		if err != nil {
@@ -188,6 +195,60 @@ func TestBytesFromLaterVersionsAreSkipped(t *testing.T) {
 			t.Errorf("%s with more behind it: %v", name, err)
 		}
 	}
+	if k := Kind(Codes - 1); k.String() != "kind 31" || k.Lossy() {
+		t.Errorf("the last code that is reserved is %v, lossy %v", k, k.Lossy())
+	}
+}
+
+// A later minor version adds fields; a record of another version is told apart
+// from one that makes no sense.
+func TestRecordsOfLaterVersions(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(body []byte) []byte
+		want   string
+	}{
+		{"a field more", func(b []byte) []byte { return append(b, 99, 1, 7) }, ""},
+		{"another version", func(b []byte) []byte { b[0] = 2; return b }, "gossip: record of version 2, only version 1 is read here"},
+		{"no version", func(b []byte) []byte { return b[:0] }, "gossip: parse record: too short"},
+	} {
+		body := c.change(sealed(t, testKey).body())
+		sig, err := cert.Sign(testKey, append([]byte(forRecord), body...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw := append(appendSized(nil, sig), body...)
+		_, err = OpenRecord(raw, Verify)
+		if _, headErr := ParseHead(raw); fmt.Sprint(headErr) != fmt.Sprint(err) {
+			t.Errorf("%s: the head says %v, the record %v", c.name, headErr, err)
+		}
+		if err == nil && c.want != "" || err != nil && err.Error() != c.want {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+		var other *VersionError
+		if got, want := errors.As(err, &other), c.name == "another version"; got != want {
+			t.Errorf("%s: a VersionError %v, want %v", c.name, got, want)
+		}
+	}
+}
+
+func FuzzDatagram(f *testing.F) {
+	f.Add(frames(f)["datagram"])
+	f.Add([]byte{byte(KindNews), 1})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		m, err := ParseDatagram(b)
+		if err != nil {
+			return
+		}
+		if got := datagram(m); !bytes.Equal(got, b) {
+			t.Errorf("%x came back as %x", b, got)
+		}
+		if beat, err := ParseBeat(m.Payload); err == nil {
+			if got := beat.Append(nil); !bytes.Equal(got, m.Payload[:len(got)]) {
+				t.Errorf("%x came back as %x", m.Payload, got)
+			}
+		}
+	})
 }
 
 func TestShortBytesAreRefused(t *testing.T) {
@@ -202,7 +263,7 @@ func TestShortBytesAreRefused(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	names := []string{"beat", "probe", "ack", "vote", "deny", "notice", "want", "buckets", "digests", "delta", "join", "table", "entries", "claim", "verdict", "record"}
+	names := []string{"beat", "probe", "ack", "vote", "deny", "notice", "want", "buckets", "digests", "delta", "join", "table", "entries", "claim", "verdict", "record", "datagram"}
 	for i, name := range names {
 		f.Add(uint8(i), frames(f)[name])
 	}
@@ -247,7 +308,7 @@ func TestARecordIsBoundToItsKey(t *testing.T) {
 	r := *sealed(t, p256)
 	r.ID = node.ID{1}
 	r.Seal(p256.Public(), signer(p256))
-	if _, err := OpenRecord(r.Raw(), Verify); !errors.Is(err, ErrSignature) {
+	if _, err := OpenRecord(r.Raw(), Verify); !errors.Is(err, cert.ErrSignature) {
 		t.Errorf("a record under another's id: %v, want ErrSignature", err)
 	}
 	p224, _ := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
@@ -264,6 +325,7 @@ func TestLimitsAreNamed(t *testing.T) {
 		"number of ports is 257, the limit is 256":                      func(r *Record) { r.Ports = make([]Port, 257) },
 		"name length of port 7 is 300, the limit is 64":                 func(r *Record) { r.Ports = []Port{{7, 1, long}} },
 		`size of metadata "k" is 1025, the limit is 1024`:               func(r *Record) { r.Meta = map[string][]byte{"k": make([]byte, 1025)} },
+		"number of metadata keys is 257, the limit is 256":              func(r *Record) { r.Meta = many(257) },
 		"size of all metadata is 9225, the limit is 8192":               func(r *Record) { r.Meta = many(9) },
 		"heartbeat in ms is 3600001, the limit is 3600000":              func(r *Record) { r.Heartbeat = time.Hour + time.Millisecond },
 		`length of metadata key "" is 0, the limit is 64`:               func(r *Record) { r.Meta = map[string][]byte{"": nil} },
@@ -284,7 +346,7 @@ func TestLimitsAreNamed(t *testing.T) {
 func many(n int) map[string][]byte {
 	m := map[string][]byte{}
 	for i := range n {
-		m[string(rune('a'+i))] = make([]byte, 1024)
+		m[string(rune('a'+i))] = make([]byte, min(1024, 4096/n*3))
 	}
 	return m
 }
