@@ -7,9 +7,11 @@ import (
 	"kith/p2p"
 )
 
-// Limits of the outboxes. Of heartbeats and hellos only the last is kept; of
-// everything else the oldest is dropped when an outbox is full, and counted:
-// comparing tables mends what was lost.
+// Limits of the outboxes. Of heartbeats and hellos only the last is kept. Of
+// everything else the oldest is dropped, and counted: of an outbox that is full,
+// or, when all of them together are, of the one with the most bytes, so that a
+// peer that does not read costs the others nothing. Comparing tables mends what
+// was lost.
 const (
 	maxQueue  = 1024     // messages in one outbox
 	maxQueued = 64 << 20 // bytes in all of them
@@ -21,6 +23,7 @@ type link struct { // guarded by engine.mu
 	session *session      // nil while there is none
 	opened  chan struct{} // closed when session is set; nil if nobody waits
 	queue   []item
+	bytes   int   // in queue
 	beat    *item // the newest heartbeat or hello
 	sending bool  // a sender runs
 	writing bool  // and is within a write
@@ -83,18 +86,31 @@ func (e *engine) putLocked(s *machine.Send) {
 			e.count.DroppedBeats++
 		}
 		l.beat, l.tried = &it, false
-	case e.queued+len(it.payload) > maxQueued:
-		e.count.Dropped++
-		return
 	default:
 		if len(l.queue) >= maxQueue {
 			e.popLocked(l)
 			e.count.Dropped++
 		}
+		for e.queued+len(it.payload) > maxQueued {
+			e.popLocked(e.fullestLocked())
+			e.count.Dropped++
+		}
 		l.queue = append(l.queue, it)
+		l.bytes += len(it.payload)
 		e.queued += len(it.payload)
 	}
 	e.kickLocked(l)
+}
+
+// fullestLocked is the link with the most bytes to send. There must be one with
+// any.
+func (e *engine) fullestLocked() (most *link) {
+	for _, l := range e.links {
+		if most == nil || l.bytes > most.bytes {
+			most = l
+		}
+	}
+	return most
 }
 
 // kickLocked starts the sender of l if there is work for it.
@@ -113,6 +129,7 @@ func (e *engine) popLocked(l *link) item {
 	it := l.queue[0]
 	l.queue[0] = item{}
 	l.queue = l.queue[1:]
+	l.bytes -= len(it.payload)
 	e.queued -= len(it.payload)
 	if len(l.queue) == 0 {
 		l.queue = nil

@@ -60,17 +60,28 @@ func TestAFullOutboxDropsTheOldest(t *testing.T) {
 	}
 }
 
+// A peer that does not read fills the budget of all, and pays for it alone.
 func TestAllOutboxesShareABudget(t *testing.T) {
-	e, l := idleEngine()
+	e, deaf := idleEngine()
+	l := &link{id: node.ID{2}, sending: true}
+	e.links[l.id] = l
+	e.putLocked(&machine.Send{To: l.id, Kind: wire.KindNews, Payload: []byte("first")})
 	big := make([]byte, wire.MaxMessage)
 	for range maxQueued/len(big) + 5 {
-		e.putLocked(&machine.Send{To: l.id, Kind: wire.KindTable, Payload: big})
+		e.putLocked(&machine.Send{To: deaf.id, Kind: wire.KindTable, Payload: big})
 	}
 	if e.queued > maxQueued || e.count.Dropped == 0 {
 		t.Errorf("%d bytes queued, %d dropped; want <= %d", e.queued, e.count.Dropped, maxQueued)
 	}
+	for range 20 {
+		e.putLocked(&machine.Send{To: l.id, Kind: wire.KindNews, Payload: big})
+	}
+	if len(l.queue) != 21 || e.queued > maxQueued || e.queued != l.bytes+deaf.bytes {
+		t.Errorf("%d messages wait for who reads, want 21; %d bytes of %d and %d", len(l.queue), e.queued, l.bytes, deaf.bytes)
+	}
+	deaf.clearLocked(e)
 	l.clearLocked(e)
-	if e.queued != 0 {
+	if e.queued != 0 || deaf.bytes != 0 {
 		t.Errorf("%d bytes counted in empty outboxes", e.queued)
 	}
 }
