@@ -20,6 +20,11 @@ const (
 	// maxSendWindow is the same for one-way messages: their bytes are given back
 	// when they are handled, so this is what a stalled handler costs.
 	maxSendWindow = 1 << 20
+	// sendRoom is what these windows may have together, on one session; beyond it
+	// a stream gets leastSendWindow and does not grow. That must be more than two
+	// fragments and what a large message keeps to its end.
+	sendRoom        = 8 << 20
+	leastSendWindow = 64 << 10
 
 	// crowd is how close together two streams give back on a crowded line.
 	crowd = 5 * time.Millisecond
@@ -37,6 +42,7 @@ type window struct {
 	last  time.Time    // when some was given back
 	left  atomic.Int64 // what the peer may still send; the reader's
 	grant kind         // kindCredit or kindReplyCredit
+	share *int         // of the link: the room that size is taken from; nil if any
 }
 
 func (w *window) init(least, size, most int, grant kind) {
@@ -61,7 +67,7 @@ func (w *window) due(n int, now time.Time, rtt time.Duration, crowded bool) int 
 	w.last = now
 	switch {
 	case rtt == 0 || first:
-	case took < 2*rtt && w.size < w.most:
+	case took < 2*rtt && w.size < w.most && w.shared(w.size):
 		n += w.size
 		w.size *= 2
 	case took > 4*rtt && w.size > w.least && crowded:
@@ -70,6 +76,18 @@ func (w *window) due(n int, now time.Time, rtt time.Duration, crowded bool) int 
 	}
 	w.left.Add(int64(n))
 	return n
+}
+
+// shared takes n bytes of the room that windows share, if there is so much.
+func (w *window) shared(n int) bool {
+	if w.share == nil {
+		return true
+	}
+	ok := *w.share >= n
+	if ok {
+		*w.share -= n
+	}
+	return ok
 }
 
 // giveBack lets the peer send n bytes more, now or when there are more of them.

@@ -1,6 +1,7 @@
 package port
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -97,4 +98,46 @@ func TestTheWindowFitsTheLine(t *testing.T) {
 			t.Errorf("10 MB one way took %v, want at most 500ms", took)
 		}
 	})
+}
+
+// However many streams a peer opens, what they may hold together is bounded, and
+// each still works.
+func TestManyStreamsShareTheRoom(t *testing.T) {
+	m := new(Mux)
+	release := make(chan struct{})
+	handle(t, m, 1, Send, stuck(release))
+	p := newPair(t, new(Mux), m, 0, 0)
+	var clients []*Client
+	for range maxStreams {
+		clients = append(clients, p.connect(t, 1))
+	}
+	if _, err := p.a.open(within(t), 1, 0); !errors.Is(err, ErrBusy) {
+		t.Errorf("one stream more = %v, want ErrBusy", err)
+	}
+	total := 0
+	p.b.mu.Lock()
+	for _, in := range p.b.inbounds {
+		total += in.window.size
+	}
+	p.b.mu.Unlock()
+	if most := sendRoom + maxStreams*leastSendWindow; total > most {
+		t.Errorf("%d bytes of windows, want at most %d", total, most)
+	}
+	close(release)
+	for _, c := range clients[maxStreams-3:] {
+		for _, n := range []int{10, 300_000, 16_000, 100_000} {
+			if err := c.Send(within(t), make([]byte, n)); err != nil {
+				t.Errorf("Send of %d bytes = %v", n, err)
+			}
+		}
+	}
+	for _, c := range clients {
+		c.Close()
+	}
+	p.b.settle(p)
+	p.b.mu.Lock()
+	defer p.b.mu.Unlock()
+	if p.b.sendRoom != sendRoom || len(p.b.inbounds) != 0 {
+		t.Errorf("room %d and %d inbounds in the end, want %d and 0", p.b.sendRoom, len(p.b.inbounds), sendRoom)
+	}
 }

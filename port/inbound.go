@@ -14,6 +14,7 @@ type inbound struct {
 	svc    *service
 	flow   flow          // our replies
 	window window        // their requests or messages
+	first  int           // window's first size
 	most   int           // the largest reply that the peer takes
 	closed atomic.Uint32 // a code, once we have ended the stream
 
@@ -47,23 +48,47 @@ func (l *link) onOpen(f *frame) error {
 	case svc == nil:
 		return refuse(codeNoPort, 0, "")
 	case len(l.inbounds) >= maxStreams:
-		return refuse(codeBusy, 0, "4096 ports open on the session")
+		return refuse(codeBusy, 0, "1024 ports open on the session")
 	}
 	in := &inbound{link: l, id: f.id, svc: svc, most: int(min(f.max, 1<<31-1))}
 	in.flow.credit = int(min(f.window, 1<<30))
-	least, size, most := leastWindow, firstWindow, maxWindow
-	if svc.mode == Send {
-		least, size, most = firstSendWindow, firstSendWindow, maxSendWindow
-	}
-	in.window.init(least, size, most, kindCredit)
 	l.mu.Lock()
+	in.initLocked()
 	l.inbounds[f.id] = in
 	l.mu.Unlock()
 	l.tell(&frame{
-		kind: kindOpened, id: f.id, mode: svc.mode, window: uint32(size),
+		kind: kindOpened, id: f.id, mode: svc.mode, window: uint32(in.first),
 		max: uint32(svc.mode.limit(m.limits().maxMessage)), detail: m.Self.Generation, body: []byte(svc.name),
 	})
 	return nil
+}
+
+// initLocked sets the first window.
+func (in *inbound) initLocked() {
+	w := &in.window
+	if in.svc.mode != Send {
+		in.first = firstWindow
+		w.init(leastWindow, firstWindow, maxWindow, kindCredit)
+		return
+	}
+	w.share = &in.link.sendRoom
+	if in.first = leastSendWindow; w.shared(firstSendWindow) {
+		in.first = firstSendWindow
+	}
+	w.init(in.first, in.first, maxSendWindow, kindCredit)
+}
+
+// leaveLocked gives back what the window has of the room that it shares.
+func (in *inbound) leaveLocked() {
+	w := &in.window
+	if w.share == nil {
+		return
+	}
+	*w.share += w.size
+	if in.first == leastSendWindow {
+		*w.share -= leastSendWindow
+	}
+	w.share, w.most = nil, 0 // what is still owed makes it grow no more
 }
 
 func (l *link) onLeave(f *frame) {
@@ -74,6 +99,7 @@ func (l *link) onLeave(f *frame) {
 	l.dropPart(in)
 	l.mu.Lock()
 	delete(l.inbounds, f.id)
+	in.leaveLocked()
 	l.mu.Unlock()
 }
 
@@ -154,7 +180,7 @@ func (l *link) refusesRequest(in *inbound, total int) (c code, detail uint64, te
 	case l.replying.Load() > limits.linkBudget:
 		in.svc.busy.Add(1)
 		return codeBusy, 0, "too many replies not yet taken"
-	case total > small && !l.mux.budget.reserve(l, total):
+	case total > arenaMost && !l.mux.budget.reserve(l, total):
 		in.svc.busy.Add(1)
 		return codeBusy, 0, "no memory for so large a message now"
 	}
@@ -172,7 +198,7 @@ func (l *link) newCall(in *inbound, entry *atomic.Pointer[call], f *frame, total
 	l.slab = l.slab[1:]
 	c.link, c.in, c.entry, c.id = l, in, entry, f.id
 	c.msg = Message{Index: f.index, From: l.peer, Port: in.svc.number, Mode: Request}
-	if total > small {
+	if total > arenaMost {
 		c.held.Store(int64(total))
 	}
 	if f.timeout > 0 {

@@ -17,7 +17,7 @@ const (
 	// off.
 	maxControl = 1 << 20
 	// maxStreams is how many ports at a time one side may have open on a session.
-	maxStreams = 4096
+	maxStreams = 1024
 )
 
 // A link is the ports protocol on one session: what we have asked of the peer
@@ -50,6 +50,7 @@ type link struct {
 	streams    map[uint32]*stream
 	lastWindow *window // that has given back last, and when
 	lastGiven  time.Time
+	sendRoom   int // what windows of one-way messages may still take
 	next       uint32
 	waiting    ring[datagram] // unreliable messages without a carrier, at most maxDatagrams
 
@@ -82,6 +83,7 @@ func newLink(m *Mux, peer node.Ref, d p2p.Direct, g p2p.Datagrams) *link {
 		streams:  make(map[uint32]*stream),
 		inbounds: make(map[uint32]*inbound),
 		parts:    make(map[uint32]*assembly),
+		sendRoom: sendRoom,
 		broken:   make(chan error, 1),
 		dead:     make(chan struct{}),
 	}

@@ -32,10 +32,11 @@ type Mux struct {
 	// MaxMessage is how many bytes a message or a reply may have, both ways. 0
 	// means 16 MiB; at most 1 GiB.
 	MaxMessage int
-	// Budget is how many bytes the messages over 4 KiB may have together that
-	// arrive, wait or are being handled; one peer may have half. Beyond it
-	// requests are told ErrBusy and one-way messages wait at their sender. 0
-	// means 256 MiB; it is at least MaxMessage.
+	// Budget is how many bytes the requests over 1140 bytes and the one-way
+	// messages over 16 KiB may have together that arrive, wait or are being
+	// handled; one peer may have half. Beyond it requests are told ErrBusy and
+	// one-way messages wait at their sender. 0 means 256 MiB; it is at least
+	// MaxMessage.
 	Budget int64
 	// Logger gets what the Mux has to say. Nil means slog.Default.
 	Logger *slog.Logger

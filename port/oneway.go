@@ -143,7 +143,7 @@ func (l *link) onSendFirst(f *frame) error {
 		return &breach{"a message begins within another, or is not large"}
 	}
 	a := &assembly{total: total}
-	in.part, in.kept = a, min(total, firstSendWindow/4)
+	in.part, in.kept = a, min(total, in.first/4)
 	most := l.mux.limits().maxMessage
 	switch {
 	case !l.takesSend(in):

@@ -62,7 +62,7 @@ func (l *link) addStream(s *stream) error {
 		return l.err
 	}
 	if len(l.streams) >= maxStreams {
-		return refusal(codeBusy, 0, "4096 ports open on the session")
+		return refusal(codeBusy, 0, "1024 ports open on the session")
 	}
 	for s.id = l.next; l.streams[s.id] != nil; s.id++ {
 	}
