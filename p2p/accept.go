@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -13,51 +14,103 @@ func (c *core) acceptLoop() {
 	for {
 		p, err := c.ln.Accept()
 		if err != nil {
+			if c.ctx.Err() == nil && !c.isQuitting() {
+				c.cfg.log.Error("no connections are accepted any more", "addr", c.ln.Addr(), "err", err)
+			}
 			return
 		}
-		if err := c.reserve(p.RemoteAddr().Addr()); err != nil {
+		h, err := c.reserve(p.RemoteAddr().Addr())
+		if err != nil {
 			c.cfg.log.Debug("connection dropped", "addr", p.RemoteAddr(), "err", err)
 			p.Close()
 			continue
 		}
-		c.loops.Go(func() { c.accept(p) })
+		c.loops.Go(func() { c.accept(h, p) })
 	}
+}
+
+func (c *core) isQuitting() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.quitting
+}
+
+// A handshake is an accepted connection that is not a peer yet.
+type handshake struct {
+	from  netip.Addr
+	since time.Time
+	ctx   context.Context
+	stop  context.CancelFunc
 }
 
 // reserve takes a place among the pending handshakes, unless there is none or
 // the address is throttled.
-func (c *core) reserve(from netip.Addr) error {
+func (c *core) reserve(addr netip.Addr) (*handshake, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.count.accepted++
-	switch {
-	case c.quitting:
-		return DiscQuitting
-	case c.pending >= c.cfg.MaxPendingPeers:
-		c.count.pendingFull++
-		return ErrPendingLimit
-	case c.throttle.blocked(from, time.Now()):
+	now := time.Now()
+	if c.quitting {
+		return nil, DiscQuitting
+	}
+	if err := c.throttle.check(addr, now); err != nil {
 		c.count.throttled++
-		return ErrThrottled
+		return nil, err
+	}
+	h := &handshake{from: c.throttle.source(addr), since: now}
+	if len(c.pending) >= c.cfg.MaxPendingPeers && !c.giveWayLocked(h) {
+		c.count.pendingFull++
+		return nil, fmt.Errorf("%w: MaxPendingPeers is %d", ErrPendingLimit, c.cfg.MaxPendingPeers)
 	}
 	if c.cfg.Policy == Fill {
-		c.throttle.block(from, time.Now(), inboundEvery)
+		c.throttle.block(addr, now)
 	}
-	c.pending++
-	return nil
+	h.ctx, h.stop = context.WithTimeout(c.ctx, c.cfg.HandshakeTimeout)
+	c.pending[h] = true
+	c.handshakes++
+	return h, nil
+}
+
+// giveWayLocked makes room for a handshake when there is none: where one address
+// has more pending than the newcomer's would have, its oldest is given up. So one
+// that connects and says nothing cannot keep all others out.
+func (c *core) giveWayLocked(newcomer *handshake) bool {
+	if c.handshakes >= 2*c.cfg.MaxPendingPeers {
+		return false // those that were given up have not ended yet
+	}
+	of := make(map[netip.Addr]int)
+	for h := range c.pending {
+		of[h.from]++
+	}
+	var worst *handshake
+	for h := range c.pending {
+		if worst == nil || of[h.from] > of[worst.from] || of[h.from] == of[worst.from] && h.since.Before(worst.since) {
+			worst = h
+		}
+	}
+	if of[worst.from] <= of[newcomer.from]+1 {
+		return false
+	}
+	c.count.pendingFull++
+	delete(c.pending, worst)
+	worst.stop()
+	return true
 }
 
 // accept makes an accepted connection a peer, or ends it.
-func (c *core) accept(p Pending) {
-	ctx, cancel := context.WithTimeout(c.ctx, c.cfg.HandshakeTimeout)
-	defer cancel()
-	session, err := p.Handshake(ctx)
+func (c *core) accept(h *handshake, p Pending) {
+	defer h.stop()
+	session, err := p.Handshake(h.ctx)
 	known := err == nil // who it is has been proved
 	if known {
-		_, err = c.greet(ctx, &conn{session: session, inbound: true})
+		_, err = c.greet(h.ctx, &conn{session: session, inbound: true})
 	}
 	c.mu.Lock()
-	c.pending--
+	c.handshakes--
+	if err != nil && !c.pending[h] {
+		err = fmt.Errorf("%w, gave way: %w", ErrPendingLimit, err)
+	}
+	delete(c.pending, h)
 	say := err != nil && c.refusedLocked(p.RemoteAddr().Addr(), known, err)
 	c.mu.Unlock()
 	switch {
@@ -73,11 +126,15 @@ func (c *core) accept(p Pending) {
 // operator should hear of it. Call it with mu held.
 func (c *core) refusedLocked(from netip.Addr, known bool, err error) bool {
 	c.count.refused++
-	if c.cfg.Policy != OnDemand || known && ordinary(err) {
+	if c.cfg.Policy != OnDemand || c.quitting {
 		return false
 	}
-	c.throttle.failed(from, time.Now())
-	return c.throttle.mayLog(time.Now())
+	luck := known && ordinary(err)
+	if !luck {
+		c.throttle.failed(from, time.Now())
+	}
+	visible := !luck || errors.Is(err, DiscTooManyPeers) || errors.Is(err, DiscSuperseded)
+	return visible && c.throttle.mayLog(time.Now())
 }
 
 // ordinary tells whether err is what happens between honest nodes: dials that
@@ -98,18 +155,22 @@ func (c *core) greet(ctx context.Context, n *conn) (*Peer, error) {
 	theirs, err := n.session.Hello(ctx, c.hello(n), func(theirs Hello) error {
 		c.mu.Lock()
 		old, err := c.admit(n, theirs)
-		newer := old != nil && old.stage != greeting && theirs.Epoch > old.epoch
-		if err == nil {
-			n.epoch, n.stage = theirs.Epoch, opening
-			c.conns[n.session.Remote()] = n
-			mine = shared(c.cfg.Protocols, theirs.Caps)
-			c.notify()
+		if err != nil {
+			c.mu.Unlock()
+			return err
 		}
+		why := DiscAlreadyConnected
+		if old != nil && old.stage != greeting && theirs.Epoch > old.epoch {
+			why = DiscSuperseded
+		}
+		n.epoch, n.stage = theirs.Epoch, opening
+		c.takeLocked(n, why)
+		mine = shared(c.cfg.Protocols, theirs.Caps)
 		c.mu.Unlock()
-		if err == nil && old != nil && old != n {
-			c.replaced(old, newer)
+		if old != nil && old != n {
+			c.replaced(old, why)
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		c.forget(n)
@@ -119,16 +180,12 @@ func (c *core) greet(ctx context.Context, n *conn) (*Peer, error) {
 }
 
 // replaced ends a connection whose place another has taken. It does not wait.
-func (c *core) replaced(old *conn, newer bool) {
-	reason := DiscAlreadyConnected
-	if newer {
-		reason = DiscSuperseded
-	}
+func (c *core) replaced(old *conn, why DiscReason) {
 	c.loops.Go(func() {
 		if old.peer != nil {
-			c.drop(old.peer, reason)
+			c.drop(old.peer, why)
 		} else {
-			old.session.Close(reason)
+			old.session.Close(why)
 		}
 	})
 }

@@ -1,7 +1,6 @@
 package p2p
 
 import (
-	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -13,16 +12,19 @@ const (
 	// A cluster is small, its nodes are wanted back, and a dial of one of them
 	// hurts nobody.
 	maxBackOffOnDemand = 5 * time.Second
-	// backOffRoom is how many failed nodes are remembered. When it is full and
-	// none has expired, one of them is forgotten, no matter which.
+	// An address alone is a seed. Of a node with an id we hear when it is back,
+	// of a seed nobody tells us who waits for it.
+	maxBackOffAddress = time.Second
+	// backOffRoom is how many failed nodes are remembered. When it is full those
+	// that are over are forgotten, and of the others as many as make a quarter
+	// free, no matter which.
 	backOffRoom = 4096
 )
 
 // A backOff remembers who could not be dialled and when to try again. It has
 // no clock: callers say what time it is.
 type backOff struct {
-	most     time.Duration // zero means maxBackOff
-	failures map[string]failure
+	failures map[target]failure
 }
 
 type failure struct {
@@ -32,9 +34,9 @@ type failure struct {
 	keep  time.Time // after this the count starts anew
 }
 
-// check says whether key must not be dialled yet.
-func (b *backOff) check(key string, now time.Time) error {
-	f, ok := b.failures[key]
+// check says whether t must not be dialled yet.
+func (b *backOff) check(t target, now time.Time) error {
+	f, ok := b.failures[t]
 	if !ok || !now.Before(f.until) {
 		return nil
 	}
@@ -42,39 +44,42 @@ func (b *backOff) check(key string, now time.Time) error {
 }
 
 // failed notes a failure: the next try is due after a time that doubles with
-// each, less up to a third at random so that many who wait do not come at once.
-func (b *backOff) failed(key string, err error, now time.Time) {
-	f := b.failures[key]
+// each, to most, less up to a third at random so that many who wait do not come
+// at once.
+func (b *backOff) failed(t target, err error, now time.Time, most time.Duration) {
+	f := b.failures[t]
 	if now.After(f.keep) {
 		f.times = 0
 	}
-	wait := min(firstBackOff<<min(f.times, 16), cmp.Or(b.most, maxBackOff))
+	wait := min(firstBackOff<<min(f.times, 16), most)
 	f.times++
 	f.err, f.until = err, now.Add(wait-rand.N(wait/3))
 	f.keep = f.until.Add(2 * maxBackOff)
 	if b.failures == nil {
-		b.failures = make(map[string]failure)
+		b.failures = make(map[target]failure)
 	}
 	b.makeRoom(now)
-	b.failures[key] = f
+	b.failures[t] = f
 }
 
+// makeRoom does nothing until the room is full. Then it leaves a quarter of it
+// free, so that it is seldom called on.
 func (b *backOff) makeRoom(now time.Time) {
 	if len(b.failures) < backOffRoom {
 		return
 	}
-	for key, f := range b.failures {
+	for t, f := range b.failures {
 		if now.After(f.keep) {
-			delete(b.failures, key)
+			delete(b.failures, t)
 		}
 	}
-	for key := range b.failures {
-		if len(b.failures) < backOffRoom {
+	for t := range b.failures {
+		if len(b.failures) <= backOffRoom*3/4 {
 			return
 		}
-		delete(b.failures, key)
+		delete(b.failures, t)
 	}
 }
 
-// forget clears what is known about key.
-func (b *backOff) forget(key string) { delete(b.failures, key) }
+// forget clears what is known about t.
+func (b *backOff) forget(t target) { delete(b.failures, t) }

@@ -3,6 +3,8 @@ package p2p
 import (
 	"bytes"
 	"fmt"
+	"strings"
+	"unicode"
 
 	"kith/node"
 )
@@ -35,6 +37,10 @@ func (c *conn) dead() bool {
 	}
 }
 
+// over tells whether the session has ended, or is being ended by us. Call it with
+// core.mu held.
+func (c *conn) over() bool { return c.dead() || c.peer != nil && c.peer.going != nil }
+
 // dialledBy is who dialled the session between self and its remote.
 func (c *conn) dialledBy(self node.ID) node.ID {
 	if c.inbound {
@@ -63,11 +69,8 @@ func (c *core) admit(n *conn, theirs Hello) (old *conn, err error) {
 		return nil, fmt.Errorf("%w; they have %s", DiscUselessPeer, capText(theirs.Caps))
 	}
 	old = c.conns[id]
-	if old == n || (old != nil && old.dead()) {
+	if old == nil || old == n || old.over() {
 		return old, c.room(id, n, old)
-	}
-	if old == nil {
-		return nil, c.room(id, n, nil)
 	}
 	return old, c.rival(n, old, theirs.Epoch)
 }
@@ -109,30 +112,44 @@ func (c *core) room(id node.ID, n, old *conn) error {
 	if all >= c.cfg.MaxPeers {
 		return fmt.Errorf("%w: %d of %d", DiscTooManyPeers, all, c.cfg.MaxPeers)
 	}
-	if most := c.cfg.MaxPeers - c.maxDialled(); c.cfg.Policy == Fill && n.inbound && in >= most {
+	if most := c.maxAccepted(); n.inbound && in >= most {
 		return fmt.Errorf("%w: %d of %d accepted", DiscTooManyPeers, in, most)
 	}
 	return nil
 }
 
-// maxDialled is how many of MaxPeers are for peers that we dial.
+// maxDialled is how many of MaxPeers are for peers of a Discovery.
 func (c *core) maxDialled() int { return max(1, c.cfg.MaxPeers/c.cfg.DialRatio) }
 
+// maxAccepted is how many are for those who dial us: the rest, but one at least,
+// and all if there is no Discovery to fill the others.
+func (c *core) maxAccepted() int {
+	if c.cfg.Policy != Fill || len(c.cfg.Discovery) == 0 {
+		return c.cfg.MaxPeers
+	}
+	return max(1, c.cfg.MaxPeers-c.maxDialled())
+}
+
+// capText names what a stranger says it can run: some of it, and nothing that
+// would upset a terminal.
 func capText(caps []Cap) string {
+	const most = 8
 	if len(caps) == 0 {
 		return "none"
 	}
-	text := ""
-	for i, c := range caps {
-		if i == 8 {
-			return text + " …"
-		}
-		if i > 0 {
-			text += " "
-		}
-		text += c.String()
+	var texts []string
+	for _, c := range caps[:min(len(caps), most)] {
+		texts = append(texts, strings.Map(func(r rune) rune {
+			if unicode.IsGraphic(r) {
+				return r
+			}
+			return unicode.ReplacementChar
+		}, c.String()))
 	}
-	return text
+	if len(caps) > most {
+		texts = append(texts, "…")
+	}
+	return strings.Join(texts, " ")
 }
 
 // notify wakes those who wait for a change of conns. Call it with mu held.

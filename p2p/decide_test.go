@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +20,7 @@ type still struct {
 
 func (s *still) Remote() node.ID            { return s.remote }
 func (s *still) Done() <-chan struct{}      { return s.done }
+func (s *still) Err() error                 { return nil }
 func (s *still) RemoteAddr() netip.AddrPort { return netip.AddrPort{} }
 
 func newStill(id node.ID) *still { return &still{remote: id, done: make(chan struct{})} }
@@ -28,7 +30,7 @@ func testCore(self node.ID, edit func(*Server)) *core {
 	if edit != nil {
 		edit(s)
 	}
-	return &core{cfg: s.config(), local: node.NewLocal(self, node.Cert), conns: make(map[node.ID]*conn), trusted: make(map[node.ID]bool), changed: make(chan struct{})}
+	return &core{cfg: s.config(), local: node.NewLocal(self, node.Cert), conns: make(map[node.ID]*conn), pending: make(map[*handshake]bool), trusted: make(map[node.ID]bool), changed: make(chan struct{})}
 }
 
 func TestOneFunctionDecidesAboutTwoConnections(t *testing.T) {
@@ -144,19 +146,52 @@ func TestAdmitRefuses(t *testing.T) {
 	if want := "no shared protocol; they have eth/68"; err == nil || err.Error() != want {
 		t.Errorf("admit = %v, want %q", err, want)
 	}
+	var many []Cap
+	for range 100 {
+		many = append(many, Cap{"\x1b[2J\x00", 1})
+	}
+	if got, want := capText(many), strings.Repeat("\ufffd[2J\ufffd/1 ", 8)+"…"; got != want {
+		t.Errorf("a stranger's names are shown as %q, want %q", got, want)
+	}
 }
 
 func TestFillKeepsSlotsForDialling(t *testing.T) {
-	c := testCore(node.ID{1}, func(s *Server) { s.Policy, s.MaxPeers = Fill, 3 })
-	for i := range 2 {
-		id := node.ID{10 + byte(i)}
-		c.conns[id] = &conn{session: newStill(id), inbound: true, stage: open}
+	for _, tt := range []struct {
+		name          string
+		most, present int
+		discovery     []Discovery
+		inbound       bool
+		want          string // empty: welcome
+	}{
+		{"a third accepted of 3", 3, 2, []Discovery{nil}, true, "too many peers: 2 of 2 accepted"},
+		{"a dialled one", 3, 2, []Discovery{nil}, false, ""},
+		{"a dialled one too many", 3, 3, []Discovery{nil}, false, "too many peers: 3 of 3"},
+		{"nobody to dial", 3, 2, nil, true, ""},
+		{"nobody to dial, full", 3, 3, nil, true, "too many peers: 3 of 3"},
+		{"only one at all", 1, 0, []Discovery{nil}, true, ""},
+	} {
+		c := testCore(node.ID{1}, func(s *Server) { s.Policy, s.MaxPeers, s.Discovery = Fill, tt.most, tt.discovery })
+		for i := range tt.present {
+			id := node.ID{10 + byte(i)}
+			c.conns[id] = &conn{session: newStill(id), inbound: true, stage: open}
+		}
+		_, err := c.admit(&conn{session: newStill(node.ID{2}), inbound: tt.inbound}, Hello{})
+		if (tt.want == "") != (err == nil) || err != nil && (err.Error() != tt.want || !errors.Is(err, DiscTooManyPeers)) {
+			t.Errorf("%s: admit = %v, want %q", tt.name, err, tt.want)
+		}
 	}
-	if _, err := c.admit(&conn{session: newStill(node.ID{2}), inbound: true}, Hello{}); !errors.Is(err, DiscTooManyPeers) {
-		t.Errorf("a third accepted peer of 3: %v, want too many peers", err)
+}
+
+func TestFillRemembersFew(t *testing.T) {
+	r, now := make(recent), time.Unix(1e9, 0)
+	if !r.add(node.ID{1}, now) || r.add(node.ID{1}, now.Add(redialAfter)) || !r.add(node.ID{1}, now.Add(redialAfter+1)) {
+		t.Error("a node is not left alone for exactly redialAfter")
 	}
-	if _, err := c.admit(&conn{session: newStill(node.ID{2})}, Hello{}); err != nil {
-		t.Errorf("a dialled peer: %v, want nil", err)
+	for i := range 2 * recentRoom {
+		r.add(node.ID{2, byte(i), byte(i >> 8)}, now)
+	}
+	if len(r) > recentRoom {
+		t.Errorf("%d nodes are remembered, want at most %d", len(r), recentRoom)
 	}
 }
 
@@ -170,13 +205,18 @@ func TestSharedProtocols(t *testing.T) {
 
 func TestBackOffHasALimit(t *testing.T) {
 	now := time.Unix(1_700_000_000, 0)
-	for most, want := range map[time.Duration]time.Duration{0: maxBackOff, maxBackOffOnDemand: maxBackOffOnDemand} {
-		b := backOff{most: most}
+	x, seed := target{id: node.ID{1}}, target{hosts: "10.0.0.1:1"}
+	for _, tt := range []struct {
+		policy Policy
+		t      target
+		want   time.Duration
+	}{{Fill, x, 30 * time.Second}, {Fill, seed, 30 * time.Second}, {OnDemand, x, 5 * time.Second}, {OnDemand, seed, time.Second}} {
+		c := testCore(node.ID{1}, func(s *Server) { s.Policy = tt.policy })
 		for range 40 {
-			b.failed("x", io.EOF, now)
+			c.backOff.failed(tt.t, io.EOF, now, c.patience(tt.t))
 		}
-		if wait := b.failures["x"].until.Sub(now); wait > want || wait < want*2/3 {
-			t.Errorf("after 40 failures the wait is %v, want %v less up to a third", wait, want)
+		if wait := c.backOff.failures[tt.t].until.Sub(now); wait > tt.want || wait < tt.want*2/3 {
+			t.Errorf("policy %d, %v: after 40 failures the wait is %v, want %v less up to a third", tt.policy, tt.t, wait, tt.want)
 		}
 	}
 }
@@ -184,28 +224,41 @@ func TestBackOffHasALimit(t *testing.T) {
 func TestBackOffDoublesAndIsForgotten(t *testing.T) {
 	var b backOff
 	now := time.Unix(1e9, 0)
-	boom := errors.New("boom")
+	boom, x := errors.New("boom"), target{hosts: "x"}
 	for i, want := range []time.Duration{250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000} {
 		want *= time.Millisecond
-		if err := b.check("x", now); err != nil {
+		if err := b.check(x, now); err != nil {
 			t.Fatalf("try %d refused: %v", i, err)
 		}
-		b.failed("x", boom, now)
-		if err := b.check("x", now.Add(want*2/3-1)); !errors.Is(err, ErrBackOff) || !errors.Is(err, boom) {
+		b.failed(x, boom, now, maxBackOff)
+		if err := b.check(x, now.Add(want*2/3-1)); !errors.Is(err, ErrBackOff) || !errors.Is(err, boom) {
 			t.Errorf("just after failure %d: %v, want ErrBackOff and boom", i, err)
 		}
 		now = now.Add(want)
 	}
-	b.failed("x", boom, now)
-	b.forget("x")
-	if err := b.check("x", now); err != nil {
+	b.failed(x, boom, now, maxBackOff)
+	b.forget(x)
+	if err := b.check(x, now); err != nil {
 		t.Errorf("after forget: %v", err)
 	}
 	for i := range 2 * backOffRoom {
-		b.failed(node.ID{byte(i), byte(i >> 8), 1}.String(), boom, now)
+		b.failed(target{id: node.ID{byte(i), byte(i >> 8), 1}}, boom, now, maxBackOff)
 	}
 	if len(b.failures) > backOffRoom {
 		t.Errorf("%d failures are remembered, want at most %d", len(b.failures), backOffRoom)
+	}
+}
+
+func TestBackOffIsNotTheSameForAll(t *testing.T) {
+	waits := make(map[time.Duration]bool)
+	now := time.Unix(1e9, 0)
+	for range 100 {
+		var b backOff
+		b.failed(target{}, io.EOF, now, maxBackOff)
+		waits[b.failures[target{}].until.Sub(now)] = true
+	}
+	if len(waits) < 50 {
+		t.Errorf("100 who fail at once wait %d different times", len(waits))
 	}
 }
 
@@ -213,28 +266,58 @@ func TestThrottle(t *testing.T) {
 	var th throttle
 	now := time.Unix(1e9, 0)
 	far, near := netip.MustParseAddr("203.0.113.7"), netip.MustParseAddr("::ffff:10.0.0.7")
-	th.block(far, now, inboundEvery)
-	th.block(near, now, inboundEvery)
-	if !th.blocked(far, now.Add(inboundEvery-1)) || th.blocked(far, now.Add(inboundEvery)) {
-		t.Error("a far address is not blocked for exactly inboundEvery")
+	th.block(far, now)
+	th.block(near, now)
+	err := th.check(far, now.Add(inboundEvery-1))
+	if want := "address throttled: one connection in 30s"; !errors.Is(err, ErrThrottled) || err.Error() != want {
+		t.Errorf("a far address that comes again: %v, want %q", err, want)
 	}
-	if th.blocked(near, now) {
-		t.Error("a private address is throttled")
+	if err := th.check(far, now.Add(inboundEvery)); err != nil {
+		t.Errorf("after inboundEvery: %v", err)
+	}
+	if err := th.check(near, now); err != nil {
+		t.Errorf("a private address is throttled: %v", err)
 	}
 	for i := range maxFailures {
-		if th.blocked(near, now) {
-			t.Fatalf("blocked after %d failures", i)
+		if err := th.check(near, now); err != nil {
+			t.Fatalf("after %d failures: %v", i, err)
 		}
 		th.failed(near, now)
 	}
-	if !th.blocked(near.Unmap(), now) || th.blocked(near, now.Add(failureSpan)) {
-		t.Error("ten failures do not block for exactly failureSpan")
+	err = th.check(near.Unmap(), now)
+	if want := "address throttled: 10 handshakes failed in 10s"; !errors.Is(err, ErrThrottled) || err.Error() != want {
+		t.Errorf("after %d failures: %v, want %q", maxFailures, err, want)
+	}
+	if err := th.check(near, now.Add(failureSpan)); err != nil {
+		t.Errorf("after failureSpan: %v", err)
 	}
 	for i := range 2 * throttleRoom {
 		th.failed(netip.AddrFrom4([4]byte{203, 0, byte(i >> 8), byte(i)}), now)
 	}
 	if len(th.from) > throttleRoom {
 		t.Errorf("%d addresses are remembered, want at most %d", len(th.from), throttleRoom)
+	}
+}
+
+// One host has 2^64 addresses of IPv6. In a cluster they may be as many members.
+func TestThrottleTakesANetworkForOneStranger(t *testing.T) {
+	now := time.Unix(1e9, 0)
+	for _, tt := range []struct {
+		wide    bool
+		a, b    string
+		blocked bool
+	}{
+		{true, "2001:db8:0:1::1", "2001:db8:0:1:ffff::2", true},
+		{true, "2001:db8:0:1::1", "2001:db8:0:2::1", false},
+		{true, "203.0.113.7", "203.0.113.8", false},
+		{true, "fd00::1", "fd00::1", false},
+		{false, "2001:db8:0:1::1", "2001:db8:0:1::2", false},
+	} {
+		th := throttle{wide: tt.wide}
+		th.block(netip.MustParseAddr(tt.a), now)
+		if err := th.check(netip.MustParseAddr(tt.b), now); (err != nil) != tt.blocked {
+			t.Errorf("wide %v: %s came, then %s: %v, want blocked %v", tt.wide, tt.a, tt.b, err, tt.blocked)
+		}
 	}
 }
 

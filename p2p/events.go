@@ -18,11 +18,19 @@ const (
 	PeerDown
 )
 
+// String is "up" or "down".
+func (k EventKind) String() string {
+	if k == PeerUp {
+		return "up"
+	}
+	return "down"
+}
+
 // An Event is the latest news about one node.
 type Event struct {
 	Kind EventKind
 	Peer *Peer
-	// Err is why the peer is gone.
+	// Err is why the peer is gone, nil with PeerUp.
 	Err error
 	// Missed is how many events about other nodes this reader has lost by being
 	// slow since the event before.
@@ -35,41 +43,42 @@ type Event struct {
 // counted.
 const eventRoom = 4096
 
-// Events gives what happens from now on, until ctx or the server ends. A
-// reader that is slow gets only the latest about each node.
+// Events gives what happens from the call on, until ctx or the server ends. A
+// reader that is slow gets only the latest about each node. A peer that takes
+// the place of another of the same node comes after that one's end. Range over
+// it once; what Peers says after the call is where to begin.
 func (s *Server) Events(ctx context.Context) iter.Seq[Event] {
-	return func(yield func(Event) bool) {
-		c, err := s.running()
-		if err != nil {
-			return
-		}
-		r := &reader{news: make(map[node.ID]Event), wake: make(chan struct{}, 1)}
+	c, err := s.running()
+	if err != nil {
+		return func(func(Event) bool) {}
+	}
+	r := &reader{news: make(map[node.ID]Event), wake: make(chan struct{}, 1)}
+	c.mu.Lock()
+	c.feed.add(r)
+	c.mu.Unlock()
+	remove := func() {
 		c.mu.Lock()
-		c.feed.add(r)
-		c.mu.Unlock()
-		defer func() {
-			c.mu.Lock()
-			c.feed.remove(r)
-			c.mu.Unlock()
-		}()
-		for {
+		defer c.mu.Unlock()
+		c.feed.remove(r)
+	}
+	stop := context.AfterFunc(ctx, remove)
+	return func(yield func(Event) bool) {
+		defer stop()
+		defer remove()
+		for ctx.Err() == nil {
 			c.mu.Lock()
 			e, ok := r.take()
-			ended := c.feed.closed
+			ended := r.closed
 			c.mu.Unlock()
-			if ok {
+			switch {
+			case ok:
 				if !yield(e) {
 					return
 				}
-				continue
-			}
-			if ended {
+			case ended:
 				return
-			}
-			select {
-			case <-r.wake:
-			case <-ctx.Done():
-				return
+			default:
+				<-r.wake // by news, or by the end of ctx or the server
 			}
 		}
 	}
@@ -85,13 +94,21 @@ type reader struct {
 	news   map[node.ID]Event
 	order  []node.ID // of news, oldest first
 	missed int
+	closed bool          // no more will come
 	wake   chan struct{} // room for one
 }
 
-func (f *feed) add(r *reader) { f.readers = append(f.readers, r) }
+func (f *feed) add(r *reader) {
+	if f.closed {
+		r.close()
+		return
+	}
+	f.readers = append(f.readers, r)
+}
 
 func (f *feed) remove(r *reader) {
 	f.readers = slices.DeleteFunc(f.readers, func(x *reader) bool { return x == r })
+	r.close()
 }
 
 func (f *feed) send(e Event) {
@@ -103,8 +120,14 @@ func (f *feed) send(e Event) {
 func (f *feed) close() {
 	f.closed = true
 	for _, r := range f.readers {
-		r.ring()
+		r.close()
 	}
+	f.readers = nil
+}
+
+func (r *reader) close() {
+	r.closed = true
+	r.ring()
 }
 
 func (r *reader) ring() {

@@ -1,6 +1,10 @@
 package p2p
 
-import "sync"
+import (
+	"sync"
+
+	"kith/node"
+)
 
 // A Lease keeps a session open for whoever holds it. Many may hold one on the
 // same session; it may end all the same, when the peer or the network ends it.
@@ -21,4 +25,35 @@ func (l *Lease) Release() {
 			l.release()
 		}
 	})
+}
+
+// Lease takes a lease on a peer, as Dial does: for a protocol that is within
+// something that takes time, on the side that has not dialled. It is nil if the
+// peer is gone or going.
+func (p *Peer) Lease() *Lease {
+	p.core.mu.Lock()
+	defer p.core.mu.Unlock()
+	if p.going != nil {
+		return nil
+	}
+	return p.leaseLocked()
+}
+
+// lease makes a lease on the peer that is connected as id, nil if there is none.
+func (c *core) lease(id node.ID) *Lease {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := c.conns[id]; n != nil && n.stage == open && n.peer.going == nil {
+		return n.peer.leaseLocked()
+	}
+	return nil
+}
+
+func (p *Peer) leaseLocked() *Lease {
+	p.leases++
+	return &Lease{peer: p, release: func() {
+		p.core.mu.Lock()
+		defer p.core.mu.Unlock()
+		p.leases--
+	}}
 }

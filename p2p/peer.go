@@ -3,7 +3,6 @@ package p2p
 import (
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	"kith/node"
@@ -18,15 +17,17 @@ type Peer struct {
 	protos  []Protocol
 	since   time.Time
 
-	leases int       // guarded by core.mu, as the next two are
-	used   uint64    // messages when the sweep last looked
-	usedAt time.Time // when that number last grew, or a lease was there
+	leases int              // guarded by core.mu, as the next three are
+	used   uint64           // messages when the sweep last looked
+	usedAt time.Time        // when that number last grew, or a lease was there
+	going  *DisconnectError // set when its end begins: nobody leases it any more
 
-	mu   sync.Mutex
-	gone bool          // Disconnect has been called or a Run has returned
-	err  error         // why, once done is closed
+	err  error         // why it is gone, once done is closed
 	done chan struct{} // closed when the server no longer counts the peer
 }
+
+// String is the peer's id, shortened, and address.
+func (p *Peer) String() string { return p.ID().Short() + " at " + p.RemoteAddr().String() }
 
 // ID is who the peer has proved to be.
 func (p *Peer) ID() node.ID { return p.session.Remote() }

@@ -1,7 +1,9 @@
 package p2p
 
 import (
+	"context"
 	"errors"
+	"log/slog"
 	"time"
 
 	"kith/node"
@@ -24,7 +26,7 @@ func (c *core) open(n *conn, theirs Hello, protos []Protocol) (*Peer, error) {
 		n.session.Close(err)
 		return nil, err
 	}
-	c.cfg.log.Info("peer connected", "peer", p.ID().Short(), "addr", p.RemoteAddr(), "name", p.Name(), "inbound", p.inbound)
+	c.cfg.log.Log(context.Background(), c.peerLevel(), "peer connected", "peer", p.ID().Short(), "addr", p.RemoteAddr(), "name", p.Name(), "inbound", p.inbound)
 	for i, proto := range protos {
 		c.loops.Go(func() { c.drop(p, runError(proto.Run(p, rws[i]))) })
 	}
@@ -43,11 +45,15 @@ func (c *core) enter(n *conn, p *Peer) error {
 	}
 	if c.quitting {
 		delete(c.conns, p.ID())
+		c.notify()
 		return DiscQuitting
 	}
 	n.peer, n.stage = p, open
 	c.count.connected++
-	c.backOff.forget(p.ID().String())
+	c.backOff.forget(target{id: p.ID()})
+	if d := c.dials[target{id: p.ID()}]; d != nil { // it may be ours, or they have come to us
+		c.finishLocked(d, p, true, nil)
+	}
 	c.feed.send(Event{Kind: PeerUp, Peer: p})
 	c.notify()
 	return nil
@@ -55,25 +61,46 @@ func (c *core) enter(n *conn, p *Peer) error {
 
 // drop ends a peer, the first time it is called for it, and waits for that.
 func (c *core) drop(p *Peer, reason error) {
-	p.mu.Lock()
-	first := !p.gone
-	p.gone = true
-	p.mu.Unlock()
+	c.mu.Lock()
+	first := p.going == nil
+	if first {
+		p.going = ending(reason)
+	}
+	c.mu.Unlock()
 	if !first {
 		<-p.done
 		return
 	}
+	c.end(p, reason)
+}
+
+// end ends a peer that is going.
+func (c *core) end(p *Peer, reason error) {
 	p.session.Close(reason)
 	c.mu.Lock()
 	p.err = p.session.Err()
-	if n := c.conns[p.ID()]; n != nil && n.peer == p {
+	if n := c.conns[p.ID()]; n != nil && n.peer == p { // else it was told when another took the place
 		delete(c.conns, p.ID())
+		c.feed.send(Event{Kind: PeerDown, Peer: p, Err: p.err})
 		c.notify()
 	}
-	c.feed.send(Event{Kind: PeerDown, Peer: p, Err: p.err})
 	c.mu.Unlock()
 	close(p.done)
-	c.cfg.log.Info("peer gone", "peer", p.ID().Short(), "addr", p.RemoteAddr(), "err", p.err)
+	c.cfg.log.Log(context.Background(), c.peerLevel(), "peer gone", "peer", p.ID().Short(), "addr", p.RemoteAddr(), "err", p.err)
+}
+
+// peerLevel is how loud we are about one peer: in a cluster it is a member, in an
+// open network any stranger.
+func (c *core) peerLevel() slog.Level {
+	if c.cfg.Policy == OnDemand {
+		return slog.LevelInfo
+	}
+	return slog.LevelDebug
+}
+
+func ending(reason error) *DisconnectError {
+	code, text := Disconnection(reason)
+	return &DisconnectError{Reason: code, Text: text}
 }
 
 // runError is what to tell a peer when a Run has returned err.

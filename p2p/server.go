@@ -1,7 +1,6 @@
 package p2p
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,17 +11,6 @@ import (
 	"time"
 
 	"kith/node"
-)
-
-// What a zero field of a Server means.
-const (
-	DefaultMaxPeers         = 50   // Policy Fill
-	DefaultMaxPeersOnDemand = 4096 // Policy OnDemand
-	DefaultMaxPendingPeers  = 50
-	DefaultDialRatio        = 3
-	DefaultDialTimeout      = 15 * time.Second
-	DefaultHandshakeTimeout = 5 * time.Second
-	DefaultIdleTimeout      = 2 * time.Minute
 )
 
 // A Server connects this node to others and runs its protocols with them. Set
@@ -50,7 +38,8 @@ type Server struct {
 	Epoch uint64
 	// Discovery finds nodes. The Server starts and closes it.
 	Discovery []Discovery
-	// StaticNodes are kept connected, redialled when they go.
+	// StaticNodes are kept connected, redialled when they go. One may be an
+	// address alone.
 	StaticNodes []*node.Node
 	// TrustedNodes do not count against MaxPeers.
 	TrustedNodes []node.ID
@@ -59,10 +48,12 @@ type Server struct {
 	MaxPeers int
 	// MaxPendingPeers is how many accepted connections may be in their handshake,
 	// and how many dials of a Discovery's nodes under way. Zero means
-	// DefaultMaxPendingPeers. A further connection is closed at once.
+	// DefaultMaxPendingPeers. Then the oldest of the address that has the most
+	// is given up, or the newcomer is closed if it comes from there too.
 	MaxPendingPeers int
-	// DialRatio r keeps 1/r of MaxPeers for peers that we dial, with Policy Fill.
-	// Zero means DefaultDialRatio.
+	// DialRatio r keeps 1/r of MaxPeers for nodes that a Discovery finds, with
+	// Policy Fill. Zero means DefaultDialRatio. The others, one at least, are for
+	// those who dial us.
 	DialRatio int
 	// DialTimeout bounds a dial with its handshake and hello, HandshakeTimeout
 	// the same for a connection that we accept. Zero means DefaultDialTimeout
@@ -100,77 +91,24 @@ type core struct {
 
 	mu       sync.Mutex // guards what follows; never held while waiting
 	conns    map[node.ID]*conn
-	dials    map[string]*dialing
+	dials    map[target]*dialing
 	backOff  backOff
 	throttle throttle
-	static   map[node.ID]context.CancelFunc
+	static   map[target]*kept
 	trusted  map[node.ID]bool
-	pending  int // accepted, in their handshake
-	filling  int // dials begun for a Discovery
+	pending  map[*handshake]bool // accepted; at most MaxPendingPeers
+	filling  int                 // dials begun for a Discovery
 	quitting bool
 	changed  chan struct{} // closed and replaced when conns or filling change
 	feed     feed
 	count    counters
-}
 
-// config is a copy of a Server's fields with the defaults filled in.
-type config struct {
-	*Server
-	log *slog.Logger
-}
-
-func (s *Server) config() config {
-	c := config{Server: &Server{
-		Name: cmp.Or(s.Name, "kith"), Version: s.Version, Transport: s.Transport, ListenAddr: s.ListenAddr,
-		Protocols: slices.Clone(s.Protocols), Policy: s.Policy, Epoch: s.Epoch, Discovery: slices.Clone(s.Discovery),
-		StaticNodes: s.StaticNodes, TrustedNodes: s.TrustedNodes,
-		MaxPeers:         cmp.Or(s.MaxPeers, DefaultMaxPeers),
-		MaxPendingPeers:  cmp.Or(s.MaxPendingPeers, DefaultMaxPendingPeers),
-		DialRatio:        cmp.Or(s.DialRatio, DefaultDialRatio),
-		DialTimeout:      cmp.Or(s.DialTimeout, DefaultDialTimeout),
-		HandshakeTimeout: cmp.Or(s.HandshakeTimeout, DefaultHandshakeTimeout),
-		IdleTimeout:      cmp.Or(s.IdleTimeout, DefaultIdleTimeout),
-	}, log: s.Logger}
-	if s.MaxPeers == 0 && s.Policy == OnDemand {
-		c.MaxPeers = DefaultMaxPeersOnDemand
-	}
-	if c.Version == [3]uint16{} {
-		c.Version = [3]uint16{0, 1, 0}
-	}
-	if c.log == nil {
-		c.log = slog.Default()
-	}
-	return c
-}
-
-// check says what is wrong with the fields.
-func (c *config) check() error {
-	if c.Transport == nil {
-		return ErrNoTransport
-	}
-	if c.MaxPeers < 0 || c.MaxPendingPeers < 0 || c.DialRatio < 0 || c.DialTimeout < 0 || c.HandshakeTimeout < 0 || c.IdleTimeout < 0 {
-		return errors.New("p2p: start: a limit or timeout is negative")
-	}
-	seen := make(map[Cap]bool)
-	for _, p := range c.Protocols {
-		switch {
-		case p.Name == "" || len(p.Name) > 64:
-			return fmt.Errorf("p2p: start: protocol %q: the name must have 1 to 64 bytes", p.Name)
-		case p.Length < 1 || p.Length > 1<<16:
-			return fmt.Errorf("p2p: start: protocol %s: Length is %d, must be 1 to 65536", p.Cap(), p.Length)
-		case p.Run == nil:
-			return fmt.Errorf("p2p: start: protocol %s: no Run", p.Cap())
-		case seen[p.Cap()]:
-			return fmt.Errorf("p2p: start: protocol %s is there twice", p.Cap())
-		}
-		seen[p.Cap()] = true
-	}
-	return nil
+	handshakes int // of pending, and those given up that have not ended
 }
 
 // Start listens, starts the Discovery and returns. If it fails nothing is left
-// open, and the caller may mend the fields and try again. After Close it
-// returns ErrClosed.
+// open, and the caller may mend the fields and try again. After Close, or if
+// Close is called meanwhile, it returns ErrClosed.
 func (s *Server) Start() error {
 	s.mu.Lock()
 	switch s.state {
@@ -197,9 +135,10 @@ func (s *Server) Start() error {
 		return err
 	}
 	s.core = c
-	if s.state == starting {
-		s.state = running
+	if s.state == closed {
+		return ErrClosed
 	}
+	s.state = running
 	return nil
 }
 
@@ -209,11 +148,9 @@ func start(cfg config) (*core, error) {
 	}
 	c := &core{
 		cfg: cfg, local: node.NewLocal(cfg.Transport.ID(), node.Cert),
-		conns: make(map[node.ID]*conn), dials: make(map[string]*dialing),
-		static: make(map[node.ID]context.CancelFunc), trusted: make(map[node.ID]bool), changed: make(chan struct{}),
-	}
-	if cfg.Policy == OnDemand {
-		c.backOff.most = maxBackOffOnDemand
+		conns: make(map[node.ID]*conn), dials: make(map[target]*dialing), pending: make(map[*handshake]bool),
+		static: make(map[target]*kept), trusted: make(map[node.ID]bool), changed: make(chan struct{}),
+		throttle: throttle{wide: cfg.Policy == Fill},
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	for _, id := range cfg.TrustedNodes {

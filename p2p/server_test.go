@@ -116,7 +116,10 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 		want   string
 	}{
 		{&p2p.Server{}, "p2p: no Transport"},
-		{&p2p.Server{Transport: nw.Transport("a"), MaxPeers: -1}, "p2p: start: a limit or timeout is negative"},
+		{&p2p.Server{Transport: nw.Transport("a"), MaxPeers: -1}, "p2p: start: MaxPeers is negative"},
+		{&p2p.Server{Transport: nw.Transport("a"), IdleTimeout: -1}, "p2p: start: IdleTimeout is negative"},
+		{&p2p.Server{Transport: nw.Transport("a"), Policy: 2}, "p2p: start: Policy is 2, must be Fill or OnDemand"},
+		{&p2p.Server{Transport: nw.Transport("a"), StaticNodes: []*node.Node{{}}}, "p2p: start: a static node has neither ID nor Hosts"},
 		{&p2p.Server{Transport: nw.Transport("a"), Protocols: []p2p.Protocol{{Length: 1, Run: run}}}, `p2p: start: protocol "": the name must have 1 to 64 bytes`},
 		{&p2p.Server{Transport: nw.Transport("a"), Protocols: []p2p.Protocol{{Name: "x", Run: run}}}, "p2p: start: protocol x/0: Length is 0, must be 1 to 65536"},
 		{&p2p.Server{Transport: nw.Transport("a"), Protocols: []p2p.Protocol{{Name: "x", Length: 1}}}, "p2p: start: protocol x/0: no Run"},
@@ -399,26 +402,23 @@ func TestFillDialsWhomTheDiscoveryFinds(t *testing.T) {
 		a := server(t, nw, "a", func(s *p2p.Server) {
 			s.Policy, s.MaxPeers, s.DialRatio, s.Discovery = p2p.Fill, 6, 2, []p2p.Discovery{f}
 		})
-		for i := range 3 {
-			name := fmt.Sprintf("n%d", i)
-			server(t, nw, name, nil)
+		for i := range 4 {
+			server(t, nw, fmt.Sprintf("n%d", i), nil)
+		}
+		for _, name := range []string{"n0", "n0", "n1", "n1", "n2"} { // the same again does no harm
 			f.nodes <- at(nw, name)
-			f.nodes <- at(nw, name) // the same again does no harm
 		}
 		time.Sleep(time.Second)
 		if n := len(a.Peers()); n != 3 {
 			t.Errorf("%d peers, want 3", n)
 		}
-		server(t, nw, "n3", nil)
 		select {
 		case f.nodes <- at(nw, "n3"):
-			time.Sleep(time.Second) // it was taken, but there is no slot
+			t.Error("a node was pulled though half of 6 are for those who dial us")
 		case <-time.After(time.Second):
 		}
-		if n := len(a.Peers()); n != 3 {
-			t.Errorf("%d peers, want 3: half of 6 are for those who dial us", n)
-		}
 		a.Peers()[0].Disconnect(nil)
+		f.nodes <- at(nw, "n3")
 		time.Sleep(time.Second)
 		if n := len(a.Peers()); n != 3 {
 			t.Errorf("%d peers after one left, want 3 again", n)

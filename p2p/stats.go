@@ -17,11 +17,11 @@ type Stats struct {
 	Pending      int    // accepted, in their handshake now
 	Connected    uint64 // peers that have been
 	Accepted     uint64 // connections that came in
-	Dials        uint64 // begun; shared ones count once
+	Dials        uint64 // begun; shared ones count once, but for a second try after Retry
 	DialFailures uint64
 	Refused      uint64 // accepted, but did not become a peer
 	Throttled    uint64 // dropped: their address came or failed too often
-	PendingFull  uint64 // dropped: too many pending handshakes
+	PendingFull  uint64 // dropped or given up: too many pending handshakes
 }
 
 // Stats counts what has happened. It works after Close too.
@@ -35,7 +35,7 @@ func (s *Server) Stats() Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	st := Stats{
-		Pending: c.pending, Connected: c.count.connected, Accepted: c.count.accepted, Dials: c.count.dials,
+		Pending: len(c.pending), Connected: c.count.connected, Accepted: c.count.accepted, Dials: c.count.dials,
 		DialFailures: c.count.dialFailures, Refused: c.count.refused, Throttled: c.count.throttled, PendingFull: c.count.pendingFull,
 	}
 	for _, n := range c.conns {

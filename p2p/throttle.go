@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"fmt"
 	"net/netip"
 	"time"
 )
@@ -13,8 +14,9 @@ const (
 	// failureSpan in clusters.
 	maxFailures = 10
 	failureSpan = 10 * time.Second
-	// throttleRoom is how many addresses are remembered. When it is full and
-	// none has expired, one of them is forgotten, no matter which.
+	// throttleRoom is how many addresses are remembered. When it is full those
+	// that are over are forgotten, and of the others as many as make a quarter
+	// free, no matter which.
 	throttleRoom = 4096
 	logEvery     = time.Second
 )
@@ -22,6 +24,7 @@ const (
 // A throttle remembers addresses that connect too often or fail too often. It
 // has no clock: callers say what time it is.
 type throttle struct {
+	wide   bool // an IPv6 address stands for its /64, which one host in the open has for itself
 	from   map[netip.Addr]visits
 	logged time.Time
 }
@@ -30,33 +33,56 @@ type visits struct {
 	failures int
 	since    time.Time // of the first failure counted
 	blocked  time.Time // until then
+	why      error
 }
 
-func (t *throttle) blocked(a netip.Addr, now time.Time) bool {
-	return now.Before(t.from[a.Unmap()].blocked)
+var (
+	errTooOften  = fmt.Errorf("%w: one connection in %v", ErrThrottled, inboundEvery)
+	errTooFaulty = fmt.Errorf("%w: %d handshakes failed in %v", ErrThrottled, maxFailures, failureSpan)
+)
+
+// source is what stands for a.
+func (t *throttle) source(a netip.Addr) netip.Addr {
+	a = a.Unmap()
+	if t.wide && a.Is6() && !near(a) {
+		p, _ := a.Prefix(64) // fails for other lengths alone
+		return p.Addr()
+	}
+	return a
 }
 
-// block keeps a out for a while, unless it is a neighbour.
-func (t *throttle) block(a netip.Addr, now time.Time, d time.Duration) {
-	if a = a.Unmap(); a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast() {
+// near tells whether many nodes may well share an address or its network.
+func near(a netip.Addr) bool {
+	return a.IsLoopback() || a.IsPrivate() || a.IsLinkLocalUnicast()
+}
+
+// check says why a must wait, if it must.
+func (t *throttle) check(a netip.Addr, now time.Time) error {
+	if v := t.from[t.source(a)]; now.Before(v.blocked) {
+		return v.why
+	}
+	return nil
+}
+
+// block keeps a out for inboundEvery, unless it is near.
+func (t *throttle) block(a netip.Addr, now time.Time) {
+	if near(a.Unmap()) {
 		return
 	}
-	t.makeRoom(now)
-	t.from[a] = visits{blocked: now.Add(d)}
+	t.set(t.source(a), visits{blocked: now.Add(inboundEvery), why: errTooOften}, now)
 }
 
 // failed counts a failed handshake.
 func (t *throttle) failed(a netip.Addr, now time.Time) {
-	a = a.Unmap()
-	t.makeRoom(now)
+	a = t.source(a)
 	v := t.from[a]
 	if now.Sub(v.since) > failureSpan {
 		v = visits{since: now}
 	}
 	if v.failures++; v.failures >= maxFailures {
-		v.blocked = now.Add(failureSpan)
+		v.blocked, v.why = now.Add(failureSpan), errTooFaulty
 	}
-	t.from[a] = v
+	t.set(a, v, now)
 }
 
 // mayLog is true at most once in logEvery.
@@ -68,20 +94,24 @@ func (t *throttle) mayLog(now time.Time) bool {
 	return true
 }
 
-func (t *throttle) makeRoom(now time.Time) {
+func (t *throttle) set(a netip.Addr, v visits, now time.Time) {
 	if t.from == nil {
 		t.from = make(map[netip.Addr]visits)
 	}
-	if len(t.from) < throttleRoom {
-		return
+	if _, ok := t.from[a]; !ok && len(t.from) >= throttleRoom {
+		t.makeRoom(now)
 	}
+	t.from[a] = v
+}
+
+func (t *throttle) makeRoom(now time.Time) {
 	for a, v := range t.from {
 		if now.After(v.blocked) && now.Sub(v.since) > failureSpan {
 			delete(t.from, a)
 		}
 	}
 	for a := range t.from {
-		if len(t.from) < throttleRoom {
+		if len(t.from) <= throttleRoom*3/4 {
 			return
 		}
 		delete(t.from, a)
