@@ -114,8 +114,7 @@ func (e *engine) putSeedLocked(s *machine.Send) {
 	l.payload = s.Payload
 	if !l.sending {
 		l.sending = true
-		e.senders++
-		e.loops.Go(func() { e.joinBy(l) })
+		e.loops.Go(func() { e.joinBy(l) }) // no sender: who leaves need not wait for it
 	}
 }
 
@@ -125,6 +124,8 @@ func (e *engine) joinBy(l *seedLink) {
 	lease, err := e.dial(&node.Node{Hosts: []string{l.host}})
 	e.do(func(time.Duration) {
 		switch {
+		case err == nil && e.left:
+			e.unused = append(e.unused, lease)
 		case err == nil:
 			l.id = lease.Peer().ID()
 			e.m.Answered(l.host, l.id)
@@ -136,7 +137,6 @@ func (e *engine) joinBy(l *seedLink) {
 			e.count.DialFailures++
 		}
 		l.payload, l.sending = nil, false
-		e.endedLocked()
 	})
 	e.seedNews(l, err)
 }
