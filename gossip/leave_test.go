@@ -12,7 +12,7 @@ func TestAloneWeLeaveAtOnce(t *testing.T) {
 		r := &rig{t: t, net: lan()}
 		defer r.close()
 		r.start("n0")
-		r.net.Kill("n0")
+		r.net.Cut("n0", "n1")
 		x := r.start("n1")
 		time.Sleep(time.Second) // it dials
 		start := time.Now()
