@@ -29,23 +29,24 @@ type engine struct {
 	wake        chan struct{} // tells the loop that the machine wants to be called earlier; holds one
 	superseded  chan struct{} // closed when a newer run with our key was seen
 
-	mu      sync.Mutex // guards what follows; never held while waiting
-	m       *machine.Machine
-	armed   time.Duration // when the loop will call the machine
-	links   map[node.ID]*link
-	seeds   map[string]*seedLink
-	queued  int // bytes in all outboxes
-	senders int // how many run
-	idle    []chan struct{}
-	unused  []*p2p.Lease // to be released when the lock is free
-	feed    []*reader
-	changed chan struct{} // closed and replaced when Members would show something else
-	version uint64
-	rivals  map[node.ID]bool // who told us that a newer run with our key is there
-	denied  string           // why a seed has not let us join
-	left    bool
-	over    bool // Close: no new senders, no new readers
-	count   Stats
+	mu        sync.Mutex // guards what follows; never held while waiting
+	m         *machine.Machine
+	armed     time.Duration // when the loop will call the machine
+	links     map[node.ID]*link
+	seeds     map[string]*seedLink
+	queued    int // bytes in all outboxes
+	senders   int // how many run
+	idle      []chan struct{}
+	unused    []*p2p.Lease // to be released when the lock is free
+	feed      []*reader
+	changed   chan struct{} // closed and replaced when Members would show something else
+	version   uint64
+	rivals    map[node.ID]bool // who told us that a newer run with our key is there
+	denied    string           // why a seed has not let us join
+	fullAgain time.Duration    // when we may say again that there is no room
+	left      bool
+	over      bool // Close: no new senders, no new readers
+	count     Stats
 }
 
 // now is what the machine calls the time.
@@ -235,11 +236,19 @@ type session struct {
 }
 
 func (e *engine) receive(s *session, kind wire.Kind, payload []byte) (err error) {
+	full, refused := false, uint64(0)
 	e.do(func(now time.Duration) {
 		e.count.Received++
 		e.count.BytesReceived += uint64(len(payload))
+		before := e.m.Stats().Full
 		err = e.m.Receive(now, s.peer.Ref(), kind, payload)
+		if refused = e.m.Stats().Full; refused > before && now >= e.fullAgain {
+			full, e.fullAgain = true, now+time.Minute
+		}
 	})
+	if full {
+		e.log.Warn("no room for another member", "peer", s.peer.ID().Short(), "refused", refused)
+	}
 	return err
 }
 

@@ -33,6 +33,7 @@ const (
 	DefaultCollect     = 30 * time.Second
 	DefaultSync        = 5 * time.Second
 	DefaultDialTimeout = 5 * time.Second
+	DefaultMaxTable    = 64 << 20
 )
 
 // Errors that callers compare with.
@@ -87,6 +88,11 @@ type Gossip struct {
 	// SeedAmount and NotSeedAmount are how many seeds and other members may be
 	// greeted in a round beside the heartbeats. Both zero means one each.
 	SeedAmount, NotSeedAmount int
+
+	// MaxTable is about how many bytes of memory the members may take, living and
+	// dead. Zero means DefaultMaxTable. Beyond it, or 65536 members, those dead for
+	// longest are forgotten; if there are none, newcomers are refused, and told so.
+	MaxTable int
 
 	// Logger gets what the gossip has to say. Nil means slog.Default.
 	Logger *slog.Logger
@@ -168,6 +174,7 @@ func (g *Gossip) config() (machine.Config, error) {
 		Threshold: cmp.Or(g.Phi, DefaultPhi), Grace: cmp.Or(g.Grace, DefaultGrace),
 		Collect: cmp.Or(g.Collect, DefaultCollect), SyncTimeout: cmp.Or(g.Sync, DefaultSync),
 		Seeds: slices.Clone(g.Seeds), SeedAmount: g.SeedAmount, NotSeedAmount: g.NotSeedAmount,
+		MaxTable: cmp.Or(g.MaxTable, DefaultMaxTable),
 	}
 	if c.SeedAmount == 0 && c.NotSeedAmount == 0 {
 		c.SeedAmount, c.NotSeedAmount = 1, 1
@@ -180,7 +187,7 @@ func (g *Gossip) config() (machine.Config, error) {
 	case g.Generation == 0:
 		return c, errors.New("gossip: start: no Generation")
 	case c.Heartbeat < 0 || c.Initial < 0 || c.Max < 0 || c.Samples < 0 || c.Threshold < 1 || c.Grace < 0 || c.Collect < 0 ||
-		c.SyncTimeout < 0 || c.SeedAmount < 0 || c.NotSeedAmount < 0:
+		c.SyncTimeout < 0 || c.SeedAmount < 0 || c.NotSeedAmount < 0 || c.MaxTable < 0:
 		return c, errors.New("gossip: start: a time or amount is negative, or Phi below 1")
 	}
 	if err := checkHosts(g.Seeds); err != nil {

@@ -93,3 +93,22 @@ func TestAnotherMinorVersionJoins(t *testing.T) {
 		t.Errorf("the newcomer says\n%s", log)
 	}
 }
+
+// A cluster that is full says so on both sides.
+func TestAFullTableIsToldToTheNewcomer(t *testing.T) { // M14
+	var seeds bytes.Buffer
+	log := newcomer(t,
+		func(g *gossip.Gossip) { g.MaxTable, g.Logger = 1024, lines(&seeds) },
+		func(g *gossip.Gossip) { g.Meta = map[string][]byte{"k": make([]byte, 1000)} },
+		func(seed, late *gossip.Gossip) {
+			if n := len(seed.Members()); n != 1 || late.Joined() || seed.Stats().Full == 0 {
+				t.Errorf("the seed has %d members and refused %d times, the newcomer has joined: %v; want 1, some, false", n, seed.Stats().Full, late.Joined())
+			}
+		})
+	if n := strings.Count(log, "not let into the cluster"); n != 1 || !strings.Contains(log, "gossip: no room for another member: 1 of 65536 members") {
+		t.Errorf("the newcomer says so %d times, want once, with the reason:\n%s", n, log)
+	}
+	if n := strings.Count(seeds.String(), `level=WARN msg="no room for another member"`); n != 1 {
+		t.Errorf("the seed says so %d times in a minute, want once:\n%s", n, seeds.String())
+	}
+}

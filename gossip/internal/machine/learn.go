@@ -63,9 +63,6 @@ func (m *Machine) learnRecord(now time.Duration, p peer, raw []byte, w way) (*ro
 		if !r.before(h.Generation, h.Incarnation, wire.Alive) {
 			return r, nil
 		}
-	} else if !m.makeRoom() {
-		m.stats.Full++
-		return nil, nil
 	}
 	rec, err := m.notary.Open(raw)
 	if err != nil {
@@ -80,7 +77,14 @@ func (m *Machine) learnRecord(now time.Duration, p peer, raw []byte, w way) (*ro
 		m.stats.Foreign++
 		return nil, &RefusedError{Text: fmt.Sprintf("gossip: version %s cannot join those of version %s", dotted(rec.Version), dotted(mine))}
 	}
-	if r == nil {
+	more, longer := 1, rowSize+2*len(raw)
+	if r != nil {
+		more, longer = 0, 2*(len(raw)-len(r.rec.Raw()))
+	}
+	if longer > 0 && !m.makeRoom(now, more, longer) {
+		return nil, m.full()
+	}
+	if r == nil || m.dropped(r) { // it may have had to go itself
 		r = m.add(rec, now)
 	}
 	m.enliven(now, r, rec, rec.Incarnation, nil, w)

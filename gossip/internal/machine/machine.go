@@ -34,6 +34,7 @@ type Config struct {
 	Seeds         []string      // host:port
 	SeedAmount    int           // seeds to greet in a round
 	NotSeedAmount int           // members to greet in a round
+	MaxTable      int           // bytes that the rows may take, see row.weight
 }
 
 // A Rhythm is how often nodes beat and what that makes of a silence.
@@ -77,8 +78,9 @@ const (
 	joinEvery   = time.Second
 	deniedRest  = 10 * time.Second
 
-	// MaxRows is how many members, living and dead, a table holds. The oldest
-	// dead make room; with none left a newcomer is refused.
+	// MaxRows is how many members, living and dead, a table holds, if their bytes
+	// stay within MaxTable. The oldest dead make room; with none left a newcomer,
+	// or a longer record of a member, is refused.
 	MaxRows = 1 << 16
 
 	never   = time.Duration(math.MinInt64 / 2)
@@ -101,20 +103,21 @@ type Machine struct {
 	past      map[uint64]*subject
 	boxes     map[uint64]*box
 
-	news      []*row // to be sent on
-	flushed   time.Duration
-	suspects  []*row // in doubt, by us or by votes
-	questions []question
-	repairs   map[uint64]repair
-	repaired  time.Duration // when we last began to compare tables
-	differs   time.Duration // since when tables differ without having been compared
-	strangers map[uint64]time.Duration
-	served    map[run]time.Duration // who got a whole table, and when
-	seeds     []seed
-	joined    bool
-	refuted   time.Duration
-	sequence  uint32
-	lastTick  time.Duration
+	news          []*row // to be sent on
+	flushed       time.Duration
+	suspects      []*row // in doubt, by us or by votes
+	questions     []question
+	repairs       map[uint64]repair
+	repaired      time.Duration // when we last began to compare tables
+	differs       time.Duration // since when tables differ without having been compared
+	strangers     map[uint64]time.Duration
+	served        map[run]time.Duration // who got a whole table, and when
+	seeds         []seed
+	joined        bool
+	refuted       time.Duration
+	sequence      uint32
+	lastTick      time.Duration
+	lookedForRoom time.Duration
 
 	tickAt, evalAt, flushAt, joinAt, collectAt time.Duration
 
@@ -134,7 +137,7 @@ func New(cfg Config, self wire.Record, pub crypto.PublicKey, notary Notary, rng 
 		cfg: cfg, notary: notary, rng: rng, table: newTable(now),
 		past: map[uint64]*subject{}, boxes: map[uint64]*box{}, repairs: map[uint64]repair{},
 		strangers: map[uint64]time.Duration{}, served: map[run]time.Duration{},
-		flushed: never, repaired: never, differs: unset, refuted: never, lastTick: now,
+		flushed: never, lookedForRoom: never, repaired: never, differs: unset, refuted: never, lastTick: now,
 		tickAt: now + time.Duration(rng.Int64N(int64(cfg.Heartbeat))), evalAt: unset, flushAt: unset, joinAt: unset, collectAt: now + cfg.Collect,
 		joined: len(cfg.Seeds) == 0,
 	}
@@ -217,8 +220,10 @@ func (m *Machine) forgive(now time.Duration) {
 	}
 }
 
-// rest ends every call: what has to be said at once is said.
+// rest ends every call: what has to be said at once is said. Verdicts may have
+// made the table too heavy.
 func (m *Machine) rest(now time.Duration) {
+	m.makeRoom(now, 0, 0)
 	if now >= m.flushAt {
 		m.flush(now)
 	}

@@ -174,7 +174,7 @@ func (s *sim) arm(x *simNode) {
 func (s *sim) note(x *simNode, e *Event) {
 	x.events[e.Kind]++
 	y := s.by[e.Record.ID]
-	if y == x {
+	if y == x || y == nil {
 		return
 	}
 	k := [2]int{x.i, y.i}
@@ -212,6 +212,9 @@ func (s *sim) send(x *simNode, m *Send) {
 		y = s.hosts[m.Host]
 	}
 	x.bytes += cost(m.Payload)
+	if y == nil { // somebody whom a test has invented
+		return
+	}
 	e := &simEvent{to: y, from: node.Ref{ID: x.id, Generation: x.gen}, sender: x, run: x.m, kind: m.Kind, payload: m.Payload}
 	blocked := s.cut != nil && s.cut(x, y)
 	if m.Kind.Lossy() {

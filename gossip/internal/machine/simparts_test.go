@@ -46,7 +46,7 @@ func fastConfig() Config {
 	return Config{
 		Rhythm:    Rhythm{Heartbeat: time.Second, Initial: time.Second, Max: 10 * time.Second, Samples: 1000},
 		Threshold: 8, Grace: 30 * time.Second, Collect: 30 * time.Second, SyncTimeout: 5 * time.Second,
-		SeedAmount: 1, NotSeedAmount: 1,
+		SeedAmount: 1, NotSeedAmount: 1, MaxTable: 64 << 20,
 	}
 }
 

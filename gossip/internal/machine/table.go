@@ -81,6 +81,7 @@ func (r *row) proved(now time.Duration) (e wire.Entry, ok bool) {
 // living.
 type table struct {
 	rows    map[uint64]*row
+	bytes   int    // what they weigh
 	living  []*row // in no order
 	dead    []*row // in no order; those who left are in neither
 	buckets wire.Buckets
@@ -121,6 +122,7 @@ func (t *table) toggle(r *row) {
 func (m *Machine) add(rec *wire.Record, now time.Duration) *row {
 	r := &row{short: wire.Short(rec.ID), rec: rec, patience: never, told: never, topAt: never, heard: never, at: now}
 	m.rows[r.short] = r
+	m.bytes += r.weight()
 	m.rings.add(r)
 	return r
 }
@@ -134,7 +136,9 @@ func (m *Machine) set(r *row, rec *wire.Record, inc uint32, status wire.Status, 
 	if was != status {
 		m.unplace(r)
 	}
+	m.bytes -= r.weight()
 	r.rec, r.inc, r.status, r.proof, r.at, r.local = rec, inc, status, proof, at, false
+	m.bytes += r.weight()
 	if was != status {
 		m.place(r)
 	}
