@@ -7,6 +7,11 @@ const (
 	// overhead is what a one-way message costs beside its bytes, so that small
 	// ones cannot fill the memory of the other side.
 	overhead = 64
+	// inARow is how many fragments one message of a flow sends before it is
+	// another's turn, and inTurns how many take turns: with too many under way at
+	// once, what they are put together in does not stay in the caches.
+	inARow  = 4
+	inTurns = 8
 	// maxFragment is how long a fragment may be: fairness wants it short.
 	maxFragment = 16 << 10
 )
@@ -64,6 +69,27 @@ func (f *flow) pushFront(o *out) {
 		f.first.prev = o
 	}
 	f.first = o
+}
+
+// putOff lets others go before o, the first: as many as take turns.
+func (f *flow) putOff(o *out) {
+	at := o
+	for range inTurns - 1 {
+		if at.next == nil {
+			break
+		}
+		at = at.next
+	}
+	if at == o {
+		return
+	}
+	f.remove(o)
+	if o.prev, o.next = at, at.next; at.next == nil {
+		f.last = o
+	} else {
+		at.next.prev = o
+	}
+	at.next, o.flow = o, f
 }
 
 func (f *flow) remove(o *out) {
@@ -222,7 +248,7 @@ func (l *link) addCredit(f *flow, n int) {
 }
 
 // fill is called by the session's writer when it has room. Each flow sends one
-// fragment in turn, and in a flow that is not ordered each message.
+// fragment in turn; in a flow that is not ordered the messages take turns too.
 func (l *link) fill(put func(code uint64, head, body []byte) bool) {
 	l.mu.Lock()
 	l.fills++
@@ -281,9 +307,8 @@ func (l *link) putLocked(f *flow, put func(code uint64, head, body []byte) bool)
 	case last:
 		f.remove(o)
 		l.takenLocked(o)
-	case !f.ordered && f.first != f.last:
-		f.remove(o)
-		f.push(o)
+	case !f.ordered && o.sent%(inARow*l.fragment) == 0:
+		f.putOff(o)
 	}
 	return true
 }
