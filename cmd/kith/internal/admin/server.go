@@ -23,10 +23,11 @@ type Server struct {
 	// Listener is what Listen returned. The Server closes it.
 	Listener net.Listener
 
-	http  *http.Server
-	stop  context.CancelFunc
-	loops sync.WaitGroup
-	ports attachments
+	http   *http.Server
+	stop   context.CancelFunc
+	loops  sync.WaitGroup
+	ports  attachments
+	silent silent
 }
 
 // maxData is the most that a message from the command may have; the node's own
@@ -57,6 +58,7 @@ func (s *Server) Start() {
 		Handler:           s.allowed(mux),
 		ReadHeaderTimeout: 5 * time.Second,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
+		ConnState:         s.silent.note,
 	}
 	s.loops.Go(func() { _ = s.http.Serve(s.Listener) }) // ErrServerClosed
 }
@@ -65,6 +67,8 @@ func (s *Server) Start() {
 // second.
 func (s *Server) Close() {
 	s.stop()
+	_ = s.Listener.Close() // Shutdown would say the same
+	s.silent.close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if s.http.Shutdown(ctx) != nil {
