@@ -21,6 +21,7 @@ type still struct {
 func (s *still) Remote() node.ID            { return s.remote }
 func (s *still) Done() <-chan struct{}      { return s.done }
 func (s *still) Err() error                 { return nil }
+func (s *still) Stats() SessionStats        { return SessionStats{} }
 func (s *still) RemoteAddr() netip.AddrPort { return netip.AddrPort{} }
 
 func newStill(id node.ID) *still { return &still{remote: id, done: make(chan struct{})} }
@@ -361,5 +362,78 @@ func TestDisconnectionWords(t *testing.T) {
 		if code != tt.code || text != tt.text || said != tt.said {
 			t.Errorf("Disconnection(%v) = %v, %q, read as %q; want %v, %q, %q", tt.reason, code, text, said, tt.code, tt.text, tt.said)
 		}
+	}
+}
+
+func TestWhoIsGivenUpForANewcomer(t *testing.T) {
+	addr := func(last int) netip.Addr { return netip.AddrFrom4([4]byte{203, 0, 113, byte(last)}) }
+	for _, tt := range []struct {
+		name    string
+		pending []int // addresses, oldest first
+		from    int
+		running int // handshakes, those given up too
+		want    int // the index of who is given up; -1: the newcomer is turned away
+	}{
+		{"one each", []int{1, 2, 3}, 4, 3, -1},
+		{"from where most come", []int{1, 1, 2}, 1, 3, -1},
+		{"it would have as many", []int{1, 1, 2}, 2, 3, -1},
+		{"the oldest of the most", []int{2, 1, 1}, 3, 3, 1},
+		{"the older of two with as many", []int{3, 2, 2, 1, 1}, 4, 5, 1},
+		{"too many that have not ended", []int{2, 1, 1}, 3, 6, -1},
+	} {
+		c := testCore(node.ID{1}, func(s *Server) { s.MaxPendingPeers = len(tt.pending) })
+		c.handshakes = tt.running
+		given := -1
+		for i, a := range tt.pending {
+			c.pending[&handshake{from: addr(a), since: time.Unix(int64(i), 0), stop: func() { given = i }}] = true
+		}
+		if ok := c.giveWayLocked(&handshake{from: addr(tt.from)}); given != tt.want || ok != (tt.want >= 0) {
+			t.Errorf("%s: given up is %d, %v; want %d", tt.name, given, ok, tt.want)
+		}
+	}
+}
+
+// Who dials a node just when its idle session is let go must not be given that.
+func TestAnIdleSessionIsLeasedToNobody(t *testing.T) {
+	c := testCore(node.ID{1}, nil)
+	c.dials = make(map[target]*dialing)
+	now := time.Unix(1e9, 0)
+	n := &conn{session: newStill(node.ID{2}), inbound: true, epoch: 1, stage: open}
+	n.peer = &Peer{core: c, session: n.session, done: make(chan struct{})}
+	c.conns[node.ID{2}] = n
+	l, _, _, _ := c.share(&node.Node{ID: node.ID{2}})
+	if l == nil || c.idle(n.peer, now) || c.idle(n.peer, now.Add(time.Hour)) {
+		t.Fatal("a leased peer is idle")
+	}
+	l.Release()
+	if c.idle(n.peer, now.Add(time.Hour+c.cfg.IdleTimeout-1)) || !c.idle(n.peer, now.Add(time.Hour+c.cfg.IdleTimeout)) || c.idle(n.peer, now.Add(2*time.Hour)) {
+		t.Error("a peer is not let go once, exactly IdleTimeout after its last lease was seen")
+	}
+	l, d, wait, err := c.share(&node.Node{ID: node.ID{2}})
+	if l != nil || d != nil || wait == nil || err != nil {
+		t.Errorf("share = %v, %v, %v, %v; want to wait for the end", l, d, wait, err)
+	}
+	if n.peer.Lease() != nil || c.lease(node.ID{2}) != nil {
+		t.Error("the session is leased")
+	}
+	if _, err := c.admit(&conn{session: newStill(node.ID{2}), inbound: true}, Hello{Epoch: 1}); err != nil {
+		t.Errorf("the node comes again: %v", err)
+	}
+}
+
+func TestADialThatHasLostLooksForTheWinner(t *testing.T) {
+	c := testCore(node.ID{1}, nil)
+	id := node.ID{2}
+	if c.rivalled(id, io.EOF) || !c.rivalled(id, &DisconnectError{Reason: DiscAlreadyConnected, Remote: true}) {
+		t.Error("without a rival, only the peer's word tells of one")
+	}
+	s := newStill(id)
+	c.conns[id] = &conn{session: s, inbound: true, stage: opening}
+	if !c.rivalled(id, io.EOF) { // we have closed ours for the rival, and heard of that in the carrier's words
+		t.Error("a rival is not seen")
+	}
+	close(s.done)
+	if c.rivalled(id, io.EOF) {
+		t.Error("a dead rival counts")
 	}
 }

@@ -210,6 +210,9 @@ func TestALeaseOfTheOtherSideKeepsASession(t *testing.T) {
 
 func TestAddPeer(t *testing.T) {
 	bubble(t, func(t *testing.T, nw *p2ptest.Network) {
+		if err := new(p2p.Server).AddPeer(at(nw, "b")); !errors.Is(err, p2p.ErrNotRunning) {
+			t.Errorf("AddPeer before Start = %v", err)
+		}
 		a := server(t, nw, "a", nil)
 		if err := a.AddPeer(&node.Node{Hosts: []string{"b:1"}}); err == nil || err.Error() != "p2p: add peer: the node has no ID" {
 			t.Errorf("AddPeer without id = %v", err)

@@ -13,4 +13,9 @@
 // same way back. A node is found by a Discovery or given to [Server.Dial],
 // dialled by the Transport, judged once by the server, and is a [Peer] from then
 // until its session ends.
+//
+// What others can make us keep is bounded: peers and pending handshakes by fields
+// of the Server, what is remembered of addresses and failures by constants, the
+// size of a message and what waits in queues by the Transport. Errors name the
+// limit.
 package p2p

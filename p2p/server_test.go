@@ -99,6 +99,16 @@ func TestCallsInAnyOrder(t *testing.T) {
 					s.Peer(node.ID{1})
 					s.RemovePeer(node.ID{1})
 					s.Trust(node.ID{1}, true)
+					s.Trust(node.ID{1}, false)
+					s.Retry(node.ID{1})
+					s.Local()
+					s.Addr()
+					s.AddPeer(at(nw, "nobody"))
+					ctx, cancel := context.WithCancel(t.Context())
+					cancel()
+					for range s.Events(ctx) {
+						t.Error("an event for an ended ctx")
+					}
 				}
 			})
 		})
