@@ -3,7 +3,6 @@ package load
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -19,7 +18,7 @@ func datagram(ctx context.Context, c Case, span Span, srv Server, client Client)
 	var sent atomic.Int64
 	crew.start(1, func(int) error {
 		payload := noise(c.Size, 1)
-		flight := flight{limit: int64(c.InFlight), delivered: srv.Delivered}
+		flight := flight{limit: int64(c.InFlight), srv: srv}
 		for n := int64(0); crew.phase.Load() != stopped; n++ {
 			flight.wait(n)
 			if err := sender.Datagram(payload); err != nil {
@@ -56,37 +55,33 @@ func settled(srv Server) int64 {
 // A flight bounds the datagrams under way. What has not come for patience is
 // given up for lost, so that a loss does not stop the sender for good.
 type flight struct {
-	limit     int64 // 0: none
-	delivered func() int64
-	lost      int64
+	limit int64 // 0: none
+	srv   Server
+	lost  int64
 }
 
 const patience = 20 * time.Millisecond
 
-// room tells whether another may be sent after n.
-func (f *flight) room(n int64) bool {
-	under := n - f.lost - f.delivered()
+// under is how many are under way of n that were sent.
+func (f *flight) under(n int64) int64 {
+	under := n - f.lost - f.srv.Delivered()
 	if under < 0 { // some that were given up came late
 		f.lost += under
 	}
-	return under < f.limit
+	return max(0, under)
 }
 
-// wait returns when another may be sent after n.
+// wait returns when another may be sent after n. It sleeps until half of those
+// under way have come: a sender that spins would be paid with the time of the
+// goroutines that it waits for.
 func (f *flight) wait(n int64) {
-	if f.limit == 0 || f.room(n) {
+	if f.limit == 0 || f.under(n) < f.limit {
 		return
 	}
-	begin, seen := time.Now(), f.delivered()
-	for spins := 1; !f.room(n); spins++ {
-		runtime.Gosched()
-		if spins%64 != 0 {
-			continue
-		}
-		switch now := f.delivered(); {
-		case now != seen:
-			begin, seen = time.Now(), now
-		case time.Since(begin) > patience:
+	for f.under(n) > f.limit/2 {
+		seen := f.srv.Delivered()
+		f.srv.Until(n-f.lost-f.limit/2, patience)
+		if now := f.srv.Delivered(); now == seen {
 			f.lost = n - now
 		}
 	}

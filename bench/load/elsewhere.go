@@ -70,6 +70,9 @@ func (s *farServer) Addr() string     { return s.addr }
 func (s *farServer) Delivered() int64 { return 0 }
 func (s *farServer) Mangled() int64   { return 0 }
 
+// Until has nothing to wait for: Delivered is not known here.
+func (s *farServer) Until(_ int64, most time.Duration) { time.Sleep(most) }
+
 // Usage asks the process what it has spent.
 func (s *farServer) Usage() (used Usage, err error) {
 	if err = s.write(nil); err == nil {

@@ -16,6 +16,7 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+	"time"
 )
 
 // ErrUnsupported is returned by Measure for a case that the system has no
@@ -45,6 +46,9 @@ type Server interface {
 	Addr() string
 	// Delivered is how many messages without a reply a handler was called for.
 	Delivered() int64
+	// Until waits until Delivered is at least n, but no longer than most. It has
+	// one caller at a time.
+	Until(n int64, most time.Duration)
 	// Mangled is how many of them had another length than the first.
 	Mangled() int64
 	// Usage is what the server spent outside of this process: nothing, for
@@ -101,6 +105,12 @@ type Tally struct {
 	count   atomic.Int64
 	size    atomic.Int64
 	mangled atomic.Int64
+	waiter  atomic.Pointer[waiter] // nil: nobody is in Until
+}
+
+type waiter struct {
+	count int64
+	done  chan struct{}
 }
 
 // Got notes a message of n bytes.
@@ -108,7 +118,26 @@ func (t *Tally) Got(n int) {
 	if int64(n) != t.size.Load() && !t.size.CompareAndSwap(0, int64(n)) {
 		t.mangled.Add(1)
 	}
-	t.count.Add(1)
+	came := t.count.Add(1)
+	if w := t.waiter.Load(); w != nil && came >= w.count && t.waiter.CompareAndSwap(w, nil) {
+		close(w.done)
+	}
+}
+
+// Until sleeps, so that who waits takes no time from those it waits for.
+func (t *Tally) Until(n int64, most time.Duration) {
+	w := &waiter{n, make(chan struct{})}
+	t.waiter.Store(w)
+	defer t.waiter.Store(nil)
+	if t.count.Load() >= n {
+		return
+	}
+	timer := time.NewTimer(most)
+	defer timer.Stop()
+	select {
+	case <-w.done:
+	case <-timer.C:
+	}
 }
 
 // Delivered is how many messages Got was told of.
