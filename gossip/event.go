@@ -37,6 +37,9 @@ type Event struct {
 	ID         node.ID
 	Generation uint64
 	Name       string
+	// Address is where others reach it first; empty if it does not know yet, or
+	// cannot be reached.
+	Address string
 	// Restarted: Departed, because its next run is here.
 	Restarted bool
 	// Local: Died, but here only; see Member.
@@ -58,11 +61,15 @@ type Event struct {
 }
 
 func (e *engine) event(m *machine.Event) Event {
-	return Event{
+	ev := Event{
 		Kind: EventKind(m.Kind), Time: e.began.Add(m.At), ID: m.Record.ID, Generation: m.Record.Generation, Name: m.Record.Name, Restarted: m.Restarted,
 		Local: m.Local, Votes: votes(m.Votes), Observers: m.Observers, Silence: m.Silence, Limits: m.Limits, Probes: m.Probes,
 		Reached: m.Reached, Subjects: m.Subjects,
 	}
+	if list := m.Record.Addresses; len(list) > 0 {
+		ev.Address = list[0]
+	}
+	return ev
 }
 
 // tell writes an event to the log.

@@ -9,6 +9,7 @@ import (
 
 // String is a sentence for people, such as
 //
+//	c joined (10.0.0.3:38080, generation 1701161221917)
 //	c suspect: 3 of 5 observers silent for 4.6 s (limit 6-8 s); b hears it
 //	c dead: 5 of 5 votes, phi 6.0-6.3, no answer to 20 probes; by a, d, f, g, h
 //	c dead here only: I reach 0 of 2 peers, probably it is me
@@ -26,7 +27,7 @@ func (ev Event) String() string {
 	case ev.Kind == Departed:
 		return who + " left"
 	case ev.Kind == Joined:
-		return fmt.Sprintf("%s joined, generation %d", who, ev.Generation)
+		return fmt.Sprintf("%s joined (%s, generation %d)", who, cmp.Or(ev.Address, "no address yet"), ev.Generation)
 	case ev.Kind == Superseded:
 		return who + " superseded: a newer run has our key"
 	}

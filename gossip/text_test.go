@@ -10,8 +10,9 @@ import (
 func TestEventsInWords(t *testing.T) {
 	vote := func(name string, phi float64) Vote { return Vote{Name: name, Phi: phi, Hard: true} }
 	for want, ev := range map[string]Event{
-		"c joined, generation 7": {Kind: Joined, Name: "c", Generation: 7},
-		"c left":                 {Kind: Departed, Name: "c"},
+		"c joined (10.0.0.3:1, generation 7)":     {Kind: Joined, Name: "c", Generation: 7, Address: "10.0.0.3:1"},
+		"c joined (no address yet, generation 7)": {Kind: Joined, Name: "c", Generation: 7},
+		"c left": {Kind: Departed, Name: "c"},
 		"c left: generation 7 made way for its next": {Kind: Departed, Name: "c", Generation: 7, Restarted: true},
 		"c returned":                            {Kind: Returned, Name: "c"},
 		"c cleared":                             {Kind: Cleared, Name: "c"},

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"kith/gossip/internal/wire"
+	"kith/node"
 )
 
 // A way is how a fact reached us.
@@ -141,7 +143,7 @@ func (m *Machine) learnClaim(now time.Duration, p peer, body []byte, w way) (*ro
 	}
 	r := m.rows[c.Short]
 	if r == nil || c.Generation > r.rec.Generation {
-		m.want(now, p, c.Short)
+		m.want(now, c.Short)
 		return nil, nil
 	}
 	if !r.before(c.Generation, c.Incarnation, c.Status) {
@@ -149,7 +151,7 @@ func (m *Machine) learnClaim(now time.Duration, p peer, body []byte, w way) (*ro
 	}
 	if r != m.self && c.Record != r.rec.Incarnation {
 		if c.Record > r.rec.Incarnation {
-			m.want(now, p, c.Short)
+			m.want(now, c.Short)
 		}
 		return nil, nil
 	}
@@ -193,7 +195,7 @@ func (m *Machine) learnVerdict(now time.Duration, p peer, body []byte, w way) (*
 		return nil, nil // nobody we know: there is nothing to correct
 	}
 	if v.Generation > r.rec.Generation {
-		m.want(now, p, v.Short)
+		m.want(now, v.Short)
 		return nil, nil
 	}
 	if !r.before(v.Generation, v.Incarnation, wire.Dead) {
@@ -217,15 +219,32 @@ func (m *Machine) learnVerdict(now time.Duration, p peer, body []byte, w way) (*
 	return nil, nil
 }
 
-// want asks p for the rows that we have only heard of.
-func (m *Machine) want(now time.Duration, p peer, short uint64) {
+// wantAgain is how often we ask for one row, whoever has told of it.
+const wantAgain = 100 * time.Millisecond
+
+// want notes a row that the sender of the message in hand knows better than we.
+// It is asked for all of them when the message is done.
+func (m *Machine) want(now time.Duration, short uint64) {
 	if r := m.rows[short]; r != nil {
-		if now-r.told < 100*time.Millisecond {
+		if now-r.asked < wantAgain {
 			return
 		}
-		r.told = now
+		r.asked = now
 	}
-	m.send(p.id, wire.KindWant, wire.Want{short}.Append(nil))
+	if !slices.Contains(m.wants, short) && len(m.wants) < maxWants {
+		m.wants = append(m.wants, short)
+	}
+}
+
+// maxWants is how many rows are asked for at once; the next repair asks for the
+// others.
+const maxWants = 256
+
+func (m *Machine) sendWants(to node.ID) {
+	if len(m.wants) > 0 {
+		m.send(to, wire.KindWant, m.wants.Append(nil))
+		m.wants = m.wants[:0]
+	}
 }
 
 func (m *Machine) onNews(now time.Duration, p peer, payload []byte) error {

@@ -103,7 +103,8 @@ type Machine struct {
 	past      map[uint64]*subject
 	boxes     map[uint64]*box
 
-	news          []*row // to be sent on
+	wants         wire.Want // to ask the sender of the message in hand for
+	news          []*row    // to be sent on
 	flushed       time.Duration
 	suspects      []*row // in doubt, by us or by votes
 	questions     []question
@@ -252,6 +253,7 @@ func (m *Machine) Receive(now time.Duration, from node.Ref, kind wire.Kind, payl
 		m.signOfLife(now, r)
 	}
 	err := m.dispatch(now, peer{from.ID, wire.Short(from.ID), from.Generation, r}, kind, payload)
+	m.sendWants(from.ID)
 	m.rest(now)
 	return err
 }

@@ -25,7 +25,8 @@ type repair struct {
 // are not answered.
 const maxRepairs = 64
 
-// maxDigests is about how many rows one repair covers: 40 kB of digests.
+// maxDigests is about how many rows one repair covers: 40 kB of digests. The last
+// part of the table may bring more, as many as the message holds.
 const maxDigests = 2000
 
 // compare begins a repair with p if its table is not ours, but not while we
@@ -96,7 +97,7 @@ func (m *Machine) onBuckets(now time.Duration, p peer, payload []byte) error {
 	}
 	d.Rows = make([]wire.Digest, 0, rows)
 	for _, r := range m.living {
-		if d.Parts>>bucketOf(r.short)&1 == 1 && len(d.Rows) < 3200 { // what a message holds
+		if d.Parts>>bucketOf(r.short)&1 == 1 && len(d.Rows) < wire.MaxDigests {
 			d.Rows = append(d.Rows, r.digest())
 		}
 	}

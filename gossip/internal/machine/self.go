@@ -108,7 +108,7 @@ func (m *Machine) onNotice(now time.Duration, p peer, payload []byte) error {
 	}
 	if n.Generation > m.self.rec.Generation {
 		m.wantFrom(now, p)
-		m.want(now, p, m.self.short)
+		m.want(now, m.self.short)
 		return nil
 	}
 	if n.Generation == m.self.rec.Generation && n.Incarnation == m.self.inc {

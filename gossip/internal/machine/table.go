@@ -24,7 +24,8 @@ type row struct {
 	suspect  bool
 	unlisted bool          // no longer shown
 	patience time.Duration // until then phi is halved
-	told     time.Duration // when we last told or asked this node something
+	told     time.Duration // when we last told this node something about itself
+	asked    time.Duration // when we last asked somebody for this row
 	topPhi   float64       // the highest phi in recent votes
 	topAt    time.Duration
 	heard    time.Duration // when this node last spoke to us itself
@@ -120,7 +121,7 @@ func (t *table) toggle(r *row) {
 
 // add makes a row for rec that is not alive yet. There must be none for its id.
 func (m *Machine) add(rec *wire.Record, now time.Duration) *row {
-	r := &row{short: wire.Short(rec.ID), rec: rec, patience: never, told: never, topAt: never, heard: never, at: now}
+	r := &row{short: wire.Short(rec.ID), rec: rec, patience: never, told: never, asked: never, topAt: never, heard: never, at: now}
 	m.rows[r.short] = r
 	m.bytes += r.weight()
 	m.rings.add(r)

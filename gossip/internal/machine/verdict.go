@@ -98,7 +98,7 @@ func (m *Machine) onVote(now time.Duration, p peer, payload []byte) error {
 		}
 		return nil
 	case r.before(v.Generation, v.Incarnation, wire.Alive) && !r.local:
-		m.want(now, p, r.short)
+		m.want(now, r.short)
 		return nil
 	case r.status != wire.Alive && !r.local || !r.is(v.Generation, v.Incarnation): // the voter does not know yet
 		m.send(p.id, wire.KindNews, wire.AppendEntries(nil, r.entries(now)))

@@ -37,6 +37,9 @@ type Digest struct {
 
 const digestSize = 20
 
+// MaxDigests is how many rows the largest Digests have.
+const MaxDigests = (MaxMessage - 10) / digestSize
+
 func (d *Digest) append(b []byte) []byte {
 	b = be.AppendUint64(be.AppendUint64(b, d.Short), d.Generation)
 	return be.AppendUint32(b, d.Incarnation<<2|uint32(d.Status-1))

@@ -193,31 +193,23 @@ func (n *Node) Events(ctx context.Context) iter.Seq[admin.Event] {
 
 func (n *Node) event(e gossip.Event) admin.Event {
 	out := admin.Event{
-		Schema: admin.Schema, Time: e.Time, Kind: e.Kind.String(), ID: e.ID.String(), Name: e.Name, Generation: e.Generation, Missed: e.Missed,
-	}
-	for _, m := range n.cluster.Members() {
-		if m.ID == e.ID && m.Generation == e.Generation && len(m.Addresses) > 0 {
-			out.Address = m.Addresses[0]
-		}
+		Schema: admin.Schema, Time: e.Time, Kind: e.Kind.String(), ID: e.ID.String(), Name: e.Name, Generation: e.Generation, Address: e.Address, Missed: e.Missed,
 	}
 	for _, v := range e.Votes {
 		if !v.Deny {
 			out.Votes = append(out.Votes, admin.Vote{ID: v.ID.String(), Name: v.Name, Phi: v.Phi, Hard: v.Hard})
 		}
 	}
-	out.Text = sentence(e, out.Address)
+	out.Text = sentence(e)
 	return out
 }
 
 // sentence begins with what happened, so that a log is easy to search: "member
 // dead c: 2 of 2 votes, …".
-func sentence(e gossip.Event, address string) string {
+func sentence(e gossip.Event) string {
 	who, kind := e.Name, e.Kind.String()
 	if who == "" {
 		who = e.ID.Short()
-	}
-	if e.Kind == gossip.Joined {
-		return fmt.Sprintf("member joined %s (%s, generation %d)", who, address, e.Generation)
 	}
 	return "member " + kind + " " + who + strings.TrimPrefix(e.String(), who+" "+kind)
 }
