@@ -63,6 +63,9 @@ func TestS10Drain(t *testing.T) {
 		}
 		return err != nil
 	})
+	if _, err := a.mux.Connect(t.Context(), a.srv, b.node, 0, portEcho); !errors.Is(err, port.ErrDraining) {
+		t.Errorf("Connect = %v, want %v", err, port.ErrDraining)
+	}
 	b.tell(question{Do: "release"})
 	released := time.Now()
 	check(t, wait(), released, soon, nil)
