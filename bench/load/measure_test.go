@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -227,20 +228,64 @@ func handshake(server, client *tls.Config) error {
 	return tls.Server(a, server).Handshake()
 }
 
+func TestUntil(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var tally Tally
+		until := func(n int64, want time.Duration) {
+			begin := time.Now()
+			tally.Until(n, time.Minute)
+			if took := time.Since(begin); took != want {
+				t.Errorf("Until(%d) took %v, want %v", n, took, want)
+			}
+		}
+		until(1, time.Minute)
+		go func() {
+			for range 3 {
+				time.Sleep(time.Second)
+				tally.Got(64)
+			}
+		}()
+		until(2, 2*time.Second)
+		until(2, 0)
+		until(3, time.Second)
+	})
+}
+
 func TestFlightCountsLateArrivals(t *testing.T) {
-	var delivered int64
-	f := flight{limit: 4, delivered: func() int64 { return delivered }, lost: 3}
-	delivered = 10
-	for n, want := range map[int64]bool{13: true, 16: true, 17: false} {
-		if got := f.room(n); got != want {
-			t.Errorf("room(%d) = %v with 10 delivered and 3 lost, want %v", n, got, want)
+	srv := new(pocketServer)
+	arrive := func(n int) {
+		for range n {
+			srv.Got(64)
 		}
 	}
-	delivered = 12 // two of the lost
-	if f.room(13) != true || f.lost != 1 {
-		t.Errorf("lost = %d after two came late, want 1", f.lost)
+	f := flight{limit: 4, srv: srv, lost: 3}
+	arrive(10)
+	for n, want := range map[int64]int64{13: 0, 16: 3, 17: 4} {
+		if got := f.under(n); got != want {
+			t.Errorf("under(%d) = %d with 10 delivered and 3 lost, want %d", n, got, want)
+		}
 	}
-	if f.room(17) {
-		t.Error("room for a fifth after late arrivals")
+	arrive(2) // two of the lost
+	if got := f.under(13); got != 0 || f.lost != 1 {
+		t.Errorf("under(13) = %d, lost = %d after two came late, want 0 and 1", got, f.lost)
 	}
+	if got := f.under(17); got != 4 {
+		t.Errorf("under(17) = %d after late arrivals, want 4", got)
+	}
+}
+
+// What is lost holds the sender up for its patience, and only once.
+func TestFlightGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := flight{limit: 4, srv: new(pocketServer)}
+		begin := time.Now()
+		f.wait(3)
+		if took := time.Since(begin); took != 0 {
+			t.Errorf("wait with room took %v", took)
+		}
+		f.wait(4)
+		if took := time.Since(begin); took != patience || f.under(4) != 0 {
+			t.Errorf("wait took %v with %d under way after, want %v and none", took, f.under(4), patience)
+		}
+	})
 }

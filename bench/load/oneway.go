@@ -3,7 +3,6 @@ package load
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -28,7 +27,7 @@ func oneway(ctx context.Context, c Case, span Span, srv Server, client Client) (
 		payload := noise(c.Size, 1)
 		for n := int64(1); crew.phase.Load() != stopped; n++ {
 			for n-srv.Delivered() > gate && crew.ctx.Err() == nil {
-				runtime.Gosched()
+				srv.Until(n-gate+gate/2, patience)
 			}
 			if err := sender.OneWay(crew.ctx, payload); err != nil {
 				return fmt.Errorf("load: one way: %w", err)
