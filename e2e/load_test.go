@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -43,6 +44,59 @@ func TestS3TenThousandRequests(t *testing.T) {
 			t.Errorf("the %s had %d MiB in memory, want at most %d", name, peak>>20, memory>>20)
 		}
 	}
+}
+
+// S4: a port whose handler stands still takes a bounded number of requests; those
+// beyond are told so at once, and another port answers.
+func TestS4StalledPort(t *testing.T) {
+	const n, bound = 17_000, 16_384 + 192 // in the queue, and at the workers of one port
+	dir := authority(t, "a", "b")
+	b := startRemote(t, nil, setting{Dir: dir, Name: "b"})
+	a, _ := startPeer(t, setting{Dir: dir, Name: "a"})
+	gate, one := a.connect(t, b.node, portGate), a.connect(t, b.node, portEcho)
+	var busy, answered, others atomic.Int64
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+			defer cancel()
+			switch _, err := gate.Request(ctx, numbered(i, 8)); {
+			case errors.Is(err, port.ErrBusy):
+				busy.Add(1)
+			case err == nil:
+				answered.Add(1)
+			default:
+				others.Add(1)
+			}
+		})
+	}
+	eventually(t, soon, "the excess is refused", func() bool {
+		s := b.ask(question{Do: "look"}).Ports[portGate]
+		return busy.Load() >= n-bound && s.Running+s.Waiting+int(busy.Load()) == n
+	})
+	echo(t, one, "another port")
+	b.ask(question{Do: "release"})
+	all.Wait()
+	if others.Load() > 0 || answered.Load()+busy.Load() != n {
+		t.Errorf("%d answered, %d busy, %d otherwise, want %d of the first two", answered.Load(), busy.Load(), others.Load(), n)
+	}
+}
+
+// S5: a handler that panics fails its own call, in words, and no other.
+func TestS5Panic(t *testing.T) {
+	t.Parallel()
+	dir := authority(t, "a", "b")
+	b := startRemote(t, nil, setting{Dir: dir, Name: "b"})
+	a, _ := startPeer(t, setting{Dir: dir, Name: "a"})
+	c, one := a.connect(t, b.node, portPanic), a.connect(t, b.node, portEcho)
+	for range 300 { // more than there are workers
+		_, err := c.Request(t.Context(), []byte("oh no"))
+		var remote *port.RemoteError
+		if !errors.As(err, &remote) || remote.Message != "panic: oh no" {
+			t.Fatalf("Request = %v, want the panic's words", err)
+		}
+	}
+	echo(t, one, "still there")
 }
 
 // S10: SIGTERM lets what is in flight finish, refuses what is new and ends the

@@ -46,6 +46,7 @@ const (
 	portStall = 4 // Send: waits for the gate
 	portGram  = 5 // Unreliable: counts the first 8 bytes
 	portWall  = 6 // Unreliable: waits for the gate
+	portPanic = 7 // Request: panics with the data
 )
 
 // A tally counts how often each number came.
@@ -160,6 +161,7 @@ func (p *peer) handle() error {
 			p.tally.count(m.Data)
 			return nil, nil
 		}},
+		{portPanic, "panic", port.Request, func(_ context.Context, m *port.Message) ([]byte, error) { panic(string(m.Data)) }},
 		{portWall, "wall", port.Unreliable, func(ctx context.Context, m *port.Message) ([]byte, error) { return nil, wait(ctx) }},
 	} {
 		if err := p.mux.Handle(o.number, o.name, o.mode, port.HandlerFunc(o.do)); err != nil {
