@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -39,18 +40,31 @@ func beginGeneration(file string, now time.Time) (uint64, error) {
 }
 
 func readGeneration(file string) (uint64, error) {
-	b, err := os.ReadFile(file)
+	b, err := readStart(file, maxState+1)
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
 	}
 	if err != nil {
 		return 0, fmt.Errorf("cluster: read generation: %w", err)
 	}
-	gen, err := strconv.ParseUint(strings.TrimSpace(string(b[:min(len(b), 64)])), 10, 64)
-	if err != nil || gen > maxGeneration {
+	gen, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
+	if len(b) > maxState || err != nil || gen > maxGeneration {
 		return 0, fmt.Errorf("cluster: read generation: %s: %w", file, errDamaged)
 	}
 	return gen, nil
+}
+
+// maxState is how many bytes a state file may have. A longer one is not ours.
+const maxState = 64
+
+// readStart reads at most the first n bytes of a file.
+func readStart(file string, n int64) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, n))
 }
 
 // writeGeneration replaces the file as a whole, so that a crash leaves the old

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 )
@@ -34,7 +35,7 @@ func TestGenerationsRise(t *testing.T) {
 func TestGenerationsWithoutAGoodFile(t *testing.T) {
 	dir := t.TempDir()
 	now := time.UnixMilli(1701161221917)
-	for name, content := range map[string]string{"garbage": "x", "too high": "9223372036854775807", "negative": "-1", "huge": string(make([]byte, 1<<16)), "empty": ""} {
+	for name, content := range map[string]string{"garbage": "x", "too high": "9223372036854775807", "negative": "-1", "huge": string(make([]byte, 1<<16)), "empty": "", "good, but too long": "1701161221917" + strings.Repeat("\n", 60)} {
 		file := filepath.Join(dir, name)
 		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
 			t.Fatal(err)

@@ -20,6 +20,9 @@ type Serve struct {
 // tell others of.
 const maxServe = 256
 
+// maxCommand is how many texts a served command may have, its program included.
+const maxCommand = 1000
+
 // serve reads the key of that name. Unlike the other keys it is long enough to
 // have its problems told one by one.
 func (r *reading) serve(f field) []Serve {
@@ -85,15 +88,15 @@ func (s *Serve) set(key string, v value) (rule string) {
 		n, ok = v.whole(1, 65535)
 		s.Port = uint16(n)
 	case "name":
-		rule = "must be a text of at most 64 bytes"
+		rule = fmt.Sprintf("must be a text of at most %d bytes", maxPortName)
 		s.Name, ok = v.text()
-		ok = ok && len(s.Name) <= 64 || v.null()
+		ok = ok && len(s.Name) <= maxPortName || v.null()
 	case "mode":
 		rule = `must be "send", "request" or "unreliable", or the seed's 1, 2 or 3`
 		s.Mode, ok = v.mode()
 	case "command":
-		rule = "must be a list of texts: the program, then its arguments"
-		s.Command, ok = v.texts(1000, value.text)
+		rule = fmt.Sprintf("must be a list of at most %d texts: the program, then its arguments", maxCommand)
+		s.Command, ok = v.texts(maxCommand, value.text)
 		ok = ok && len(s.Command) > 0 && s.Command[0] != ""
 	default:
 		return "is not a key here: port, name, mode and command are"

@@ -394,6 +394,39 @@ func TestReload(t *testing.T) {
 	}
 }
 
+// What a renewed certificate calls us is told to all.
+func TestANewNameIsTold(t *testing.T) {
+	dir := pki(t)
+	a := start(t, onSockets(dir, "a", "127.0.0.1"))
+	b := start(t, onSockets(dir, "b", "127.0.0.1", a.Addr().String()))
+	eventually(t, patience, "b joins", func() bool { return alive(b) == 2 && alive(a) == 2 })
+	ca, err := dir.CA()
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(dir.KeyPath("a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := cert.DecodeKey(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, want string }{{"alpha", "alpha"}, {strings.Repeat("é", 64), strings.Repeat("é", 32)}, {"a", "a"}} {
+		pair, err := ca.Issue(cert.NodeOptions{Name: c.name, Key: key})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(dir.CertPath("a"), cert.EncodeCerts(pair.Cert), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Reload(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, patience, "b knows the name "+c.want, func() bool { m, _ := b.Member(a.ID().ID); return m.Name == c.want })
+	}
+}
+
 // M8 on sockets: the older of two with one key ends by itself.
 func TestTheNewerRunWinsOnSockets(t *testing.T) {
 	dir := pki(t)

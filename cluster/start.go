@@ -100,6 +100,9 @@ func (n *Node) begin() (*run, error) {
 	}
 	r.settleAddresses()
 	r.loops.Go(r.tellPorts)
+	if r.certs != nil {
+		r.loops.Go(r.tellName)
+	}
 	r.loops.Go(r.giveWay)
 	news := r.gossip.Events(r.ctx)
 	r.loops.Go(func() { r.retry(news) })
@@ -114,7 +117,7 @@ func (n *Node) assemble(r *run) error {
 		return err
 	}
 	r.ref.ID = transport.ID()
-	r.name = cmp.Or(r.name, r.ref.ID.Short())
+	r.name = r.nameIn(r.name)
 	if r.ref.Generation, err = n.generation(r.log); err != nil {
 		return err
 	}

@@ -1,8 +1,10 @@
 package cluster
 
 import (
+	"cmp"
 	"iter"
 	"slices"
+	"strings"
 	"time"
 
 	"kith/gossip"
@@ -80,6 +82,37 @@ func (r *run) tellPorts() {
 			return
 		}
 	}
+}
+
+// tellName keeps the members informed of what our certificate calls us, which a
+// renewed one may have changed.
+func (r *run) tellName() {
+	last := r.name
+	for {
+		changed := r.certs.Changed()
+		if now := r.nameIn(r.certs.Current().Name); now != last {
+			last = now
+			if err := r.gossip.SetName(now); err != nil && r.ctx.Err() == nil {
+				r.log.Warn("our name cannot be told", "err", err)
+			}
+		}
+		select {
+		case <-changed:
+		case <-r.ctx.Done():
+			return
+		}
+	}
+}
+
+// maxName is how many bytes of a name members are told.
+const maxName = 64
+
+// nameIn is what members are told of a name in a certificate.
+func (r *run) nameIn(name string) string {
+	if len(name) > maxName {
+		name = strings.ToValidUTF8(name[:maxName], "")
+	}
+	return cmp.Or(name, r.ref.ID.Short())
 }
 
 // told is what members are told of ports.

@@ -180,6 +180,7 @@ func TestWhatCannotBeSaidIsNamedOnce(t *testing.T) {
 			want string
 		}{
 			{g.SetMeta("k", make([]byte, 1025)), `gossip: set metadata: size of metadata "k" is 1025, the limit is 1024`},
+			{g.SetName(strings.Repeat("x", 65)), "gossip: set name: name length is 65, the limit is 64"},
 			{g.SetPorts(make([]gossip.Port, 257)), "gossip: set ports: number of ports is 257, the limit is 256"},
 			{g.SetAddresses(make([]string, 1)), `gossip: set addresses: `},
 		} {
@@ -194,6 +195,20 @@ func TestWhatCannotBeSaidIsNamedOnce(t *testing.T) {
 		if err := g.SetMeta("k", nil); err != gossip.ErrClosed {
 			t.Errorf("SetMeta after Close = %v, want ErrClosed", err)
 		}
+	})
+}
+
+// A name that others would refuse is refused here.
+func TestNamesAreUTF8(t *testing.T) {
+	inTime(t, 2, lan(), func(t *testing.T, r *rig) {
+		g := r.nodes[1].g
+		if err := g.SetName("\xff"); err == nil {
+			t.Error("SetName took what is not UTF-8")
+		}
+		if err := g.SetName("new"); err != nil {
+			t.Fatal(err)
+		}
+		r.within(time.Second, "renamed", func() bool { m, _ := r.nodes[0].g.Member(p2ptest.ID("n1")); return m.Name == "new" })
 	})
 }
 

@@ -30,6 +30,12 @@ func (g *Gossip) SetMeta(key string, value []byte) error {
 	})
 }
 
+// SetName tells all members what we are called now, in at most 64 bytes: our
+// certificate has been renewed with another common name.
+func (g *Gossip) SetName(name string) error {
+	return g.say("set name", func(r *wire.Record) { r.Name = name })
+}
+
 // SetPorts tells all members which ports we offer, at most 256.
 func (g *Gossip) SetPorts(ports []Port) error {
 	return g.say("set ports", func(r *wire.Record) { r.Ports = sortedPorts(ports) })

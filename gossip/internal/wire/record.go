@@ -141,6 +141,9 @@ func (r *Record) Check() error {
 			return &l
 		}
 	}
+	if !utf8.ValidString(r.Name) {
+		return bad("record", "the name is not UTF-8")
+	}
 	for _, a := range r.Addresses {
 		if len(a) > MaxAddress {
 			return &LimitError{What: "length of address " + a[:32] + "…", Got: len(a), Max: MaxAddress}
@@ -308,9 +311,6 @@ func (r *Record) field(tag uint8, v []byte) error {
 	}
 	if c.short {
 		return bad("record", "field %d is too short", tag)
-	}
-	if !utf8.ValidString(r.Name) {
-		return bad("record", "the name is not UTF-8")
 	}
 	return nil
 }
