@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"kith/cert"
 	"kith/mtls"
@@ -125,7 +125,7 @@ func BenchmarkSend(b *testing.B) {
 					}
 				}
 				for handled.Load() < int64(b.N) {
-					time.Sleep(10 * time.Microsecond)
+					runtime.Gosched()
 				}
 			})
 		}

@@ -116,7 +116,7 @@ func TestTheModeIsEnforcedAgainstThePeer(t *testing.T) {
 	p.raw(t, frame{kind: kindSend, id: ids[2], body: []byte("x")}, frame{kind: kindSend, id: ids[3], body: []byte("x")},
 		frame{kind: kindSend, id: 77, body: []byte("x")}, frame{kind: kindDatagram, id: ids[1], body: []byte("x")},
 		frame{kind: kindDatagram, id: 77, body: []byte("x")})
-	p.b.settle(p)
+	p.settle(t)
 	for i, want := range []uint64{1, 1, 1} {
 		if got := m.Ports()[i].Stats.Dropped; got != want {
 			t.Errorf("port %d dropped %d, want %d", i+1, got, want)
@@ -124,17 +124,6 @@ func TestTheModeIsEnforcedAgainstThePeer(t *testing.T) {
 	}
 	if got := m.Stats().Strays; got != 1 {
 		t.Errorf("%d strays, want 1", got)
-	}
-}
-
-// settle returns when the far side has read what was sent before.
-func (l *link) settle(p *pair) {
-	old := p.a.rtt.token.Load()
-	for p.a.rtt.sent.Load() != 0 {
-		time.Sleep(time.Millisecond)
-	}
-	for p.a.ping(); p.a.rtt.sent.Load() != 0 || p.a.rtt.token.Load() == old; {
-		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -363,8 +352,5 @@ func TestCloseCancelAndAnswerAtOnce(t *testing.T) {
 		calls.Go(cancel)
 		calls.Wait()
 	}
-	p.b.settle(p)
-	if n := p.near.Stats().InFlight; n != 0 {
-		t.Errorf("%d in flight, want 0", n)
-	}
+	p.until(t, "nothing is in flight", func() bool { return p.near.Stats().InFlight == 0 })
 }

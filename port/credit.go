@@ -11,7 +11,7 @@ const (
 	// on its way, so it is short, and grows where the line is long.
 	firstWindow = 64 << 10
 	// leastWindow is how far it shrinks where several share a short line.
-	leastWindow = 32 << 10
+	leastWindow = 16 << 10
 	// firstSendWindow is the same for one-way messages, most of which are small.
 	firstSendWindow = 256 << 10
 	// maxWindow is how far windows of requests and replies grow: their bytes
@@ -28,8 +28,6 @@ const (
 
 	// crowd is how close together two streams give back on a crowded line.
 	crowd = 5 * time.Millisecond
-
-	pingEvery = 2 * time.Second
 )
 
 // A window is what we let the peer send in one direction of a stream. It has no
@@ -53,30 +51,41 @@ func (w *window) init(least, size, most int, grant kind) {
 // take counts what the peer has sent; false if it had no credit for it.
 func (w *window) take(cost int) bool { return w.left.Add(-int64(cost)) >= 0 }
 
+// A line is what a window has to know of the session.
+type line struct {
+	rtt     time.Duration // without what waits on it; 0 is unknown
+	full    bool          // much waits on it
+	crowded bool          // other streams are busy too
+}
+
 // due counts n bytes as eaten and says how many the peer gets back now. They go
 // back in halves of the window. If half of it was eaten in less than two round
-// trips, it is the window that holds the peer up, and it doubles. If that took
-// more than four on a crowded line, the window is only a queue that others wait
-// behind, and it shrinks. rtt 0 is unknown.
-func (w *window) due(n int, now time.Time, rtt time.Duration, crowded bool) int {
-	if w.owed += n; w.owed < w.size/2 {
+// trips and the line is not full, it is the window that holds the peer up, and it
+// doubles. If that took more than four on a crowded line, the window is only a
+// queue that others wait behind, and it shrinks.
+func (w *window) due(n int, now time.Time, on line) int {
+	if w.owed += n; w.owed < w.half() {
 		return 0
 	}
 	n, w.owed = w.owed, 0
 	took, first := now.Sub(w.last), w.last.IsZero()
 	w.last = now
 	switch {
-	case rtt == 0 || first:
-	case took < 2*rtt && w.size < w.most && w.shared(w.size):
+	case on.rtt == 0 || first:
+	case took < 2*on.rtt && !on.full && w.size < w.most && w.shared(w.size):
 		n += w.size
 		w.size *= 2
-	case took > 4*rtt && w.size > w.least && crowded:
+	case took > 4*on.rtt && w.size > w.least && on.crowded:
 		w.size /= 2
 		n -= w.size
 	}
 	w.left.Add(int64(n))
 	return n
 }
+
+// half is how much is given back at a time. The rest must be enough for a
+// fragment, or the peer could wait for what it is owed.
+func (w *window) half() int { return min(w.size/2, w.size-maxFragment+1) }
 
 // shared takes n bytes of the room that windows share, if there is so much.
 func (w *window) shared(n int) bool {
@@ -93,65 +102,94 @@ func (w *window) shared(n int) bool {
 // giveBack lets the peer send n bytes more, now or when there are more of them.
 func (l *link) giveBack(w *window, stream uint32, n int) {
 	l.mu.Lock()
-	if w.owed+n < w.size/2 || l.err != nil { // spare the clock
+	if w.owed+n < w.half() || l.err != nil { // spare the clock
 		w.owed += n
 		l.mu.Unlock()
 		return
 	}
 	now := time.Now()
-	n = w.due(n, now, l.rtt.least(), l.lastWindow != w && now.Sub(l.lastGiven) < crowd)
+	n = w.due(n, now, line{l.rtt.length(), l.rtt.full(), l.lastWindow != w && now.Sub(l.lastGiven) < crowd})
 	l.lastWindow, l.lastGiven = w, now
 	l.mu.Unlock()
 	if n > 0 {
 		l.tell(&frame{kind: w.grant, id: stream, window: uint32(n)})
 	}
-	if l.rtt.due(now) {
-		l.ping()
-	}
+	l.ping(now)
 }
 
-// A roundTrip measures the line with pings of our own, one at a time. It keeps
-// the least of the last few, so that a full line does not look like a long one.
+// A roundTrip is how long the line is, measured with pings of our own, one at a
+// time. It has no clock: it is told the time.
 type roundTrip struct {
-	began time.Time
-	sent  atomic.Int64 // ns from began to the ping on its way; 0: none
-	at    atomic.Int64 // ns from began to the last ping
-	token atomic.Uint32
-	last  [4]atomic.Int64
-	count atomic.Uint32
+	token uint32
+	sent  time.Time // of the ping on its way; zero: none
+	at    time.Time // of the last ping
+	count int       // answers
+
+	last  time.Duration    // the last answer; a full line makes it long
+	least [2]time.Duration // of this span and of the one before; 0: none
+	since time.Time        // when this span began
 }
 
-// due tells whether it is time for a ping.
-func (r *roundTrip) due(now time.Time) bool {
-	return r.sent.Load() == 0 && int64(now.Sub(r.began))-r.at.Load() >= int64(pingEvery)
-}
+const (
+	firstPings = 4 // one after the other, lest the first be all we know
+	pingEvery  = 100 * time.Millisecond
+	leastSpan  = 5 * time.Minute
+)
 
-func (l *link) ping() {
-	now := int64(time.Since(l.rtt.began)) + 1
-	l.rtt.at.Store(now)
-	if l.rtt.sent.CompareAndSwap(0, now) {
-		l.tell(&frame{kind: kindPing, id: l.rtt.token.Add(1)})
+// ping begins a measurement if it is time for one.
+func (r *roundTrip) ping(now time.Time) (token uint32, ok bool) {
+	if !r.sent.IsZero() || r.count >= firstPings && now.Sub(r.at) < pingEvery {
+		return 0, false
 	}
+	r.sent, r.at = now, now
+	r.token++
+	return r.token, true
 }
 
-// pong takes the answer to our ping.
-func (r *roundTrip) pong(token uint32) {
-	if token != r.token.Load() {
+// pong ends one.
+func (r *roundTrip) pong(token uint32, now time.Time) {
+	if token != r.token || r.sent.IsZero() {
 		return
 	}
-	if sent := r.sent.Swap(0); sent != 0 {
-		i := r.count.Add(1) - 1
-		r.last[i%uint32(len(r.last))].Store(max(1, int64(time.Since(r.began))+1-sent))
+	r.last = max(now.Sub(r.sent), 1)
+	r.sent = time.Time{}
+	r.count++
+	if now.Sub(r.since) > leastSpan {
+		r.least[0], r.least[1], r.since = 0, r.least[0], now
+	}
+	if r.least[0] == 0 || r.last < r.least[0] {
+		r.least[0] = r.last
 	}
 }
 
-// least is 0 if none was measured.
-func (r *roundTrip) least() time.Duration {
-	var least int64
-	for i := range r.last {
-		if d := r.last[i].Load(); d > 0 && (least == 0 || d < least) {
-			least = d
-		}
+// length is the line's without what waits on it; 0 if it is not known.
+func (r *roundTrip) length() time.Duration {
+	if r.least[1] == 0 || r.least[0] > 0 && r.least[0] < r.least[1] {
+		return r.least[0]
 	}
-	return time.Duration(least)
+	return r.least[1]
+}
+
+// full tells whether much waits on the line.
+func (r *roundTrip) full() bool { return r.last > 2*r.length() }
+
+// ping measures the round trip if it is time to.
+func (l *link) ping(now time.Time) {
+	l.mu.Lock()
+	token, ok := l.rtt.ping(now)
+	l.mu.Unlock()
+	if ok {
+		l.tell(&frame{kind: kindPing, id: token})
+	}
+}
+
+func (l *link) onPong(f *frame) {
+	now := time.Now()
+	l.mu.Lock()
+	l.rtt.pong(f.id, now)
+	more := l.rtt.count < firstPings
+	l.mu.Unlock()
+	if more {
+		l.ping(now)
+	}
 }

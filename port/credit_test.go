@@ -29,7 +29,7 @@ func TestAWindowLosesNothing(t *testing.T) {
 			}
 			n := min(unread, rapid.IntRange(0, 4*maxFragment).Draw(rt, "eaten"))
 			now = now.Add(time.Duration(rapid.IntRange(0, 30).Draw(rt, "took")) * time.Millisecond)
-			w.due(n, now, rtt, rapid.Bool().Draw(rt, "crowded"))
+			w.due(n, now, line{rtt, rapid.Bool().Draw(rt, "full"), rapid.Bool().Draw(rt, "crowded")})
 			unread -= n
 			if got := int(w.left.Load()) + unread + w.owed; got != w.size {
 				rt.Fatalf("left %d + unread %d + owed %d = %d, want the size %d", w.left.Load(), unread, w.owed, got, w.size)
@@ -45,20 +45,22 @@ func TestAWindowGrowsAndShrinks(t *testing.T) {
 	const rtt = time.Millisecond
 	for name, test := range map[string]struct {
 		took    time.Duration
+		full    bool
 		crowded bool
 		want    int
 	}{
-		"too small for the line": {rtt, false, maxWindow},
-		"too small, and crowded": {rtt, true, maxWindow},
-		"as large as it must be": {3 * rtt, true, firstWindow},
-		"a queue for itself":     {9 * rtt, false, firstWindow},
-		"a queue for others":     {9 * rtt, true, leastWindow},
+		"too small for the line": {rtt, false, false, maxWindow},
+		"too small, and crowded": {rtt, false, true, maxWindow},
+		"small, but a full line": {rtt, true, false, firstWindow},
+		"as large as it must be": {3 * rtt, false, true, firstWindow},
+		"a queue for itself":     {9 * rtt, true, false, firstWindow},
+		"a queue for others":     {9 * rtt, true, true, leastWindow},
 	} {
 		var w window
 		w.init(leastWindow, firstWindow, maxWindow, kindCredit)
 		now := time.Unix(0, 0)
 		for range 100 {
-			w.due(w.size/2, now, rtt, test.crowded)
+			w.due(w.size/2, now, line{rtt, test.full, test.crowded})
 			now = now.Add(test.took)
 		}
 		if w.size != test.want {
@@ -134,10 +136,43 @@ func TestManyStreamsShareTheRoom(t *testing.T) {
 	for _, c := range clients {
 		c.Close()
 	}
-	p.b.settle(p)
-	p.b.mu.Lock()
-	defer p.b.mu.Unlock()
-	if p.b.sendRoom != sendRoom || len(p.b.inbounds) != 0 {
-		t.Errorf("room %d and %d inbounds in the end, want %d and 0", p.b.sendRoom, len(p.b.inbounds), sendRoom)
+	p.until(t, "all streams are left and their room is free", func() bool {
+		p.b.mu.Lock()
+		defer p.b.mu.Unlock()
+		return p.b.sendRoom == sendRoom && len(p.b.inbounds) == 0
+	})
+}
+
+func TestTheRoundTrip(t *testing.T) {
+	var r roundTrip
+	now := time.Unix(0, 0)
+	answer := func(took time.Duration) {
+		now = now.Add(pingEvery)
+		token, ok := r.ping(now)
+		if _, again := r.ping(now); !ok || again {
+			t.Errorf("ping = %v, and again %v, want one at a time", ok, again)
+		}
+		r.pong(token-1, now)
+		r.pong(token, now.Add(took))
+		r.pong(token, now)
+	}
+	if r.length() != 0 || r.full() {
+		t.Errorf("at first: %v, full %v", r.length(), r.full())
+	}
+	answer(9 * time.Millisecond)
+	answer(2 * time.Millisecond)
+	answer(7 * time.Millisecond)
+	if r.length() != 2*time.Millisecond || !r.full() {
+		t.Errorf("length %v, full %v, want 2ms of a full line", r.length(), r.full())
+	}
+	now = now.Add(leastSpan)
+	answer(7 * time.Millisecond)
+	if r.length() != 2*time.Millisecond {
+		t.Errorf("length %v after five minutes, want 2ms still", r.length())
+	}
+	now = now.Add(leastSpan)
+	answer(8 * time.Millisecond)
+	if r.length() != 7*time.Millisecond || r.full() {
+		t.Errorf("length %v after ten minutes, full %v, want 7ms of another line", r.length(), r.full())
 	}
 }

@@ -195,7 +195,7 @@ func TestTheBudget(t *testing.T) {
 	}
 	sent := make(chan error, 1)
 	go func() { sent <- sends.Send(within(t), make([]byte, 1<<20)) }()
-	p.b.settle(p)
+	p.settle(t)
 	select {
 	case err := <-sent:
 		t.Errorf("a large message did not wait: %v", err)
@@ -213,7 +213,7 @@ func TestTheBudget(t *testing.T) {
 	if err := <-sent; err != nil {
 		t.Errorf("the large message = %v", err)
 	}
-	p.b.settle(p)
+	p.settle(t)
 	if err := m.Drain(within(t)); err != nil {
 		t.Error(err)
 	}
@@ -228,12 +228,12 @@ func TestNothingIsHeldAfterTheSession(t *testing.T) {
 	requests, sends := p.connect(t, 1), p.connect(t, 2)
 	p.raw(t, frame{kind: kindRequestFirst, id: 70, stream: requests.current.Load().id, total: 1 << 20, body: []byte("x")},
 		frame{kind: kindSendFirst, id: sends.current.Load().id, total: 1 << 20, body: []byte("x")})
-	p.b.settle(p)
+	p.settle(t)
 	if held := m.Stats().Held; held != 2<<20 {
 		t.Errorf("%d bytes held, want 2 MiB", held)
 	}
 	p.raw(t, frame{kind: kindCancel, id: 70})
-	p.b.settle(p)
+	p.settle(t)
 	if held := m.Stats().Held; held != 1<<20 {
 		t.Errorf("%d bytes held after a cancel, want 1 MiB", held)
 	}

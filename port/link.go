@@ -36,7 +36,6 @@ type link struct {
 	cancel   context.CancelFunc
 
 	slots slots // requests that we made
-	rtt   roundTrip
 
 	mu         sync.Mutex // guards what follows; fill holds it while it copies
 	err        error      // why the link has ended; nil while it lives
@@ -50,6 +49,7 @@ type link struct {
 	streams    map[uint32]*stream
 	lastWindow *window // that has given back last, and when
 	lastGiven  time.Time
+	rtt        roundTrip
 	sendRoom   int // what windows of one-way messages may still take
 	next       uint32
 	waiting    ring[datagram] // unreliable messages without a carrier, at most maxDatagrams
@@ -87,7 +87,6 @@ func newLink(m *Mux, peer node.Ref, d p2p.Direct, g p2p.Datagrams) *link {
 		broken:   make(chan error, 1),
 		dead:     make(chan struct{}),
 	}
-	l.rtt.began = time.Now()
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
 }
@@ -98,7 +97,7 @@ func (l *link) start() {
 		l.grams.OnDatagram(l.deliverDatagram)
 	}
 	l.direct.Attach(l.deliver, l.fill)
-	l.ping()
+	l.ping(time.Now())
 }
 
 // breach ends the link, and with it the session, for something no honest peer

@@ -155,3 +155,22 @@ func (p *pair) raw(t testing.TB, frames ...frame) {
 		}
 	}
 }
+
+// settle returns when far has read what was posted before.
+func (p *pair) settle(t testing.TB) {
+	t.Helper()
+	if _, err := p.a.open(within(t), 1<<16-1, 0); !errors.Is(err, ErrNoPort) {
+		t.Fatalf("open of no port = %v", err)
+	}
+}
+
+// until waits for what becomes true as far reads on.
+func (p *pair) until(t testing.TB, what string, is func() bool) {
+	t.Helper()
+	for ctx := within(t); !is(); {
+		if ctx.Err() != nil {
+			t.Fatalf("not so after a long time: %s", what)
+		}
+		p.settle(t)
+	}
+}

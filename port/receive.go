@@ -77,7 +77,7 @@ func (l *link) receive(k kind, p []byte) error {
 	case kindPing:
 		l.tell(&frame{kind: kindPong, id: f.id})
 	case kindPong:
-		l.rtt.pong(f.id)
+		l.onPong(f)
 	}
 	return nil
 }
