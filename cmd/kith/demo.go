@@ -33,15 +33,7 @@ func (c *demoCmd) Run(a *app) error {
 		ctx, cancel = context.WithTimeout(ctx, c.For)
 		defer cancel()
 	}
-	table := func(members []admin.Member) string {
-		var b strings.Builder
-		p := &show.Printer{Out: &b, Notes: &b, Format: show.Tables, Color: a.Color}
-		if err := p.Print(nil, func() *show.Table { return membersTable(members, time.Now()) }); err != nil {
-			return err.Error()
-		}
-		return b.String()
-	}
-	d := &demo.Demo{Program: program, Out: a.out, Color: a.Color, MembersTable: table}
+	d := &demo.Demo{Program: program, Out: a.out, Color: a.Color, MembersTable: demoTable(a.Color)}
 	return exit.With(d.Run(ctx), exit.Failed, "kith config check and kith certs verify look for problems; please report what it said")
 }
 
@@ -50,4 +42,21 @@ func (c demoCmd) Validate() error {
 		return fmt.Errorf("--for must not be less than 0")
 	}
 	return nil
+}
+
+// demoTable shows members without their generations, which are long and for
+// later.
+func demoTable(color bool) func([]admin.Member) string {
+	return func(members []admin.Member) string {
+		t := membersTable(members, time.Now())
+		for i := range t.Columns {
+			t.Columns[i].Wide = t.Columns[i].Wide || t.Columns[i].Name == "GEN"
+		}
+		var b strings.Builder
+		p := &show.Printer{Out: &b, Notes: &b, Format: show.Tables, Color: color}
+		if err := p.Print(nil, func() *show.Table { return t }); err != nil {
+			return err.Error()
+		}
+		return b.String()
+	}
 }

@@ -147,7 +147,7 @@ func (s *stage) cluster(ctx context.Context) error {
 		return fmt.Errorf("demo: members of a: %w", err)
 	}
 	s.say("\n%s", s.demo.MembersTable(doc.Members))
-	s.say("From another terminal, for as long as this runs:")
+	s.say("PHI tells how odd a member's silence is, CERT how long its\ncertificate lasts. From another terminal, while this runs:")
 	for _, m := range s.members {
 		s.say("  kith --node %s members", m.admin)
 	}
@@ -168,8 +168,7 @@ func (s *stage) start(ctx context.Context, m *member, seed string) error {
 	if err := s.await(ctx, "to start", m.answers); err != nil {
 		return err
 	}
-	s.say("  %s  process %-7d %-21s %s/%d", m.name, m.process.Process.Pid, m.status.Listening, m.status.ID, m.status.Generation)
-	s.say("     admin socket %s", m.admin)
+	s.say("  %s  process %d listens on %s, TCP and UDP", m.name, m.process.Process.Pid, m.status.Listening)
 	return nil
 }
 
