@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,16 +16,26 @@ func (a *app) connect() (*admin.Client, error) { return admin.Find(a.ctx, a.node
 // message is what call, send and dgram have in common.
 type message struct {
 	Peer    string        `arg:"" help:"Whom: self, a name, an id or the start of one, or id/generation."`
-	Port    uint16        `arg:"" help:"Number of the port, 1 to 65535."`
+	Port    portNumber    `arg:"" help:"Number of the port, 1 to 65535."`
 	Data    string        `arg:"" optional:"" help:"What to send: the data itself, @FILE, or - for standard input. None means no data."`
 	Timeout time.Duration `default:"10s" help:"How long to wait." placeholder:"DURATION"`
 }
 
+// portNumber is never 0 once it is read.
+type portNumber uint16
+
+// UnmarshalText is called by kong.
+func (p *portNumber) UnmarshalText(text []byte) error {
+	n, err := strconv.ParseUint(string(text), 10, 16)
+	if err != nil || n == 0 {
+		return fmt.Errorf("port %s: a port is 1 to 65535", text)
+	}
+	*p = portNumber(n)
+	return nil
+}
+
 func (m message) Validate() error {
-	switch {
-	case m.Port == 0:
-		return fmt.Errorf("port 0: a port is 1 to 65535")
-	case m.Timeout <= 0:
+	if m.Timeout <= 0 {
 		return fmt.Errorf("--timeout must be more than 0")
 	}
 	return nil
@@ -35,9 +45,9 @@ func (m message) data(a *app) ([]byte, error) {
 	file, isFile := strings.CutPrefix(m.Data, "@")
 	switch {
 	case m.Data == "-":
-		return readInput(a, "-")
+		return readInput(a, "-", admin.MaxData)
 	case isFile:
-		data, err := os.ReadFile(file)
+		data, err := readFile(file, admin.MaxData)
 		return data, exit.With(err, exit.Failed, "DATA that begins with @ names a file; - is standard input")
 	}
 	return []byte(m.Data), nil
@@ -51,7 +61,7 @@ func (callCmd) Help() string {
 
 func (c *callCmd) Run(a *app) error {
 	return c.do(a, func(client *admin.Client, data []byte) error {
-		reply, err := client.Call(a.ctx, c.Peer, c.Port, data, c.Timeout)
+		reply, err := client.Call(a.ctx, c.Peer, uint16(c.Port), data, c.Timeout)
 		if err == nil {
 			_, err = a.out.Write(reply)
 		}
@@ -80,7 +90,7 @@ func (sendCmd) Help() string {
 
 func (c *sendCmd) Run(a *app) error {
 	return c.do(a, func(client *admin.Client, data []byte) error {
-		return client.Send(a.ctx, c.Peer, c.Port, data, c.Timeout)
+		return client.Send(a.ctx, c.Peer, uint16(c.Port), data, c.Timeout)
 	})
 }
 
@@ -92,7 +102,7 @@ func (dgramCmd) Help() string {
 
 func (c *dgramCmd) Run(a *app) error {
 	return c.do(a, func(client *admin.Client, data []byte) error {
-		return client.Dgram(a.ctx, c.Peer, c.Port, data, c.Timeout)
+		return client.Dgram(a.ctx, c.Peer, uint16(c.Port), data, c.Timeout)
 	})
 }
 

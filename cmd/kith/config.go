@@ -29,7 +29,7 @@ type source struct {
 }
 
 func (s source) load(a *app) (*cluster.Config, error) {
-	data, err := readInput(a, s.Config)
+	data, err := readInput(a, s.Config, maxFile)
 	if err != nil {
 		return nil, exit.Errorf(exit.Config, "kith init writes a configuration", "config: %w", err)
 	}

@@ -37,7 +37,7 @@ func (inspectCmd) Help() string {
 func (c *inspectCmd) Run(a *app) error {
 	doc := newCertificates()
 	for _, file := range c.Files {
-		data, err := readInput(a, file)
+		data, err := readInput(a, file, maxFile)
 		if err != nil {
 			return certError(err, "kith certs node NAME --dir DIR makes certificates")
 		}
@@ -164,7 +164,7 @@ func verifyAlone(files *cert.Files) error {
 }
 
 func readPEM[T any](path string, decode func([]byte) ([]T, error)) ([]T, error) {
-	data, err := os.ReadFile(path)
+	data, err := readFile(path, maxFile)
 	if err != nil {
 		return nil, err
 	}

@@ -190,6 +190,9 @@ func (c *portsCmd) Run(a *app) error {
 		for _, p := range doc.Ports {
 			t.Row(p.Node, strconv.Itoa(int(p.Number)), p.Name, p.Mode, p.ID)
 		}
+		if len(doc.Ports) == 0 {
+			t.Notes = []string{"No ports. kith serve PORT -- COMMAND offers one"}
+		}
 		return t
 	})
 }

@@ -10,11 +10,11 @@ import (
 )
 
 type serveCmd struct {
-	Port    uint16   `arg:"" help:"Number of the port, 1 to 65535."`
-	Command []string `arg:"" help:"The program and its arguments, after --."`
-	Mode    string   `enum:"send,request,unreliable" default:"request" help:"What the port takes: send, request or unreliable." placeholder:"MODE"`
-	Name    string   `help:"What people call the port. As a rule the name of the program." placeholder:"NAME"`
-	Workers int      `help:"How many commands run at once. As a rule four for each processor." placeholder:"N"`
+	Port    portNumber `arg:"" help:"Number of the port, 1 to 65535."`
+	Command []string   `arg:"" help:"The program and its arguments, after --."`
+	Mode    string     `enum:"send,request,unreliable" default:"request" help:"What the port takes: send, request or unreliable." placeholder:"MODE"`
+	Name    string     `help:"What people call the port. As a rule the name of the program." placeholder:"NAME"`
+	Workers int        `help:"How many commands run at once. As a rule four for each processor." placeholder:"N"`
 }
 
 func (serveCmd) Help() string {
@@ -22,10 +22,7 @@ func (serveCmd) Help() string {
 }
 
 func (c *serveCmd) Validate() error {
-	switch {
-	case c.Port == 0:
-		return fmt.Errorf("port 0: a port is 1 to 65535")
-	case c.Workers < 0:
+	if c.Workers < 0 {
 		return fmt.Errorf("--workers must not be less than 0")
 	}
 	return nil
@@ -45,7 +42,7 @@ func (c *serveCmd) Run(a *app) error {
 	if err := mode.UnmarshalText([]byte(c.Mode)); err != nil {
 		return err
 	}
-	service := admin.Service{Port: c.Port, Name: c.Name, Mode: mode, Workers: c.Workers, Handler: command}
+	service := admin.Service{Port: uint16(c.Port), Name: c.Name, Mode: mode, Workers: c.Workers, Handler: command}
 	if service.Name == "" {
 		service.Name = c.Command[0]
 	}

@@ -23,12 +23,33 @@ func daysLeft(days int) string {
 	return plural(days, "day") + " left"
 }
 
-// readInput reads a file; "-" is standard input.
-func readInput(a *app, file string) ([]byte, error) {
+// maxFile is the most that a configuration or a file of certificates may have.
+const maxFile = 1 << 20
+
+// readInput reads a file; "-" is standard input. Of more than most bytes the
+// rest is not read, and the error says so.
+func readInput(a *app, file string, most int) ([]byte, error) {
 	if file == "-" {
-		return io.ReadAll(a.in)
+		return readMost(a.in, "standard input", most)
 	}
-	return os.ReadFile(file)
+	return readFile(file, most)
+}
+
+func readFile(file string, most int) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return readMost(f, file, most)
+}
+
+func readMost(r io.Reader, name string, most int) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(r, int64(most)+1))
+	if err == nil && len(data) > most {
+		err = fmt.Errorf("%s has more than %d bytes", name, most)
+	}
+	return data, err
 }
 
 func orNone(list []string) string {

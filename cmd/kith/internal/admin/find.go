@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,9 +51,13 @@ func ambiguous(which string, hits, all []found) error {
 	case len(all) == 0:
 		return exit.Errorf(exit.NoNode, "kith up -c FILE runs one; kith --node PATH names the socket of one", "no running node: nothing answers in %s", Dir())
 	case len(hits) == 0:
-		return exit.Errorf(exit.NoNode, "kith --node PATH …", "no running node %q; there %s:\n%s", which, are(len(all)), list(all))
+		return exit.Errorf(exit.NoNode, "kith --node "+all[0].client.path+" …", "no running node %q; there %s:\n%s", which, are(len(all)), list(all))
 	}
-	return exit.Errorf(exit.Usage, "kith --node "+hits[0].client.path+" …", "several nodes run here; --node must say which:\n%s", list(hits))
+	name := hits[0].status.Name
+	if slices.ContainsFunc(hits[1:], func(f found) bool { return f.status.Name == name }) {
+		name = hits[0].client.path
+	}
+	return exit.Errorf(exit.Usage, "kith --node "+name+" …", "several nodes run here; --node must say which:\n%s", list(hits))
 }
 
 func are(n int) string {

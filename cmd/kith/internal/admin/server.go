@@ -30,9 +30,10 @@ type Server struct {
 	silent silent
 }
 
-// maxData is the most that a message from the command may have; the node's own
-// limit is lower, and its error says it.
-const maxData = 1 << 30
+// MaxData is the most that a message from the command may have, and a reply from
+// one that serves a port. It is a little more than a node takes, so that its own
+// error says its limit.
+const MaxData = 16<<20 + 1<<10
 
 // maxTimeout is for those who ask for none.
 const maxTimeout = time.Hour
@@ -221,7 +222,7 @@ func (s *Server) message(w http.ResponseWriter, r *http.Request) {
 }
 
 func body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxData))
+	data, err := io.ReadAll(http.MaxBytesReader(w, r.Body, MaxData))
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
 		return nil, exit.Errorf(exit.Refused, "", "message too large: the limit is %d bytes", large.Limit)
