@@ -24,8 +24,9 @@ type datagrams struct {
 	loops sync.WaitGroup
 
 	channels          atomic.Pointer[[]*channel] // nil before Open: what comes is dropped
-	in, sent, dropped atomic.Uint64
-	heeded            time.Time // when the other side last made us dial; the reader's
+	in, sent, dropped atomic.Uint64              // datagrams
+	bytesIn, bytesOut atomic.Uint64              // of packs
+	heeded            time.Time                  // when the other side last made us dial; the reader's
 
 	mu      sync.Mutex // guards what follows; never held while waiting
 	lane    *lane      // nil: none
@@ -35,9 +36,16 @@ type datagrams struct {
 	again   time.Time     // when to try by ourselves; zero: never
 	pause   time.Duration // until the try after that
 	changed chan struct{} // closed and replaced when lane, err or opening change
-	packs   [][]byte      // what waits; at most maxPacks
+	packs   []pack        // what waits; at most maxPacks
 	spare   [][]byte
+	room    int  // how long a pack may be
 	writing bool // the lane's writer has been called
+}
+
+// A pack is a QUIC datagram to be, with some of ours.
+type pack struct {
+	b     []byte
+	grams uint64
 }
 
 func (g *datagrams) init(s *session) {
@@ -63,7 +71,8 @@ func (g *datagrams) begin(conn *quic.Conn, release func()) bool {
 	}
 	old, l := g.lane, newLane(conn)
 	g.lane, g.err, g.opening, g.again, g.pause = l, nil, false, time.Time{}, 0
-	g.packs, g.writing = nil, false
+	g.dropLocked()
+	g.writing, g.room = false, leastPack
 	g.changeLocked()
 	g.loops.Go(func() {
 		g.read(l)
@@ -83,7 +92,8 @@ func (g *datagrams) begin(conn *quic.Conn, release func()) bool {
 // stop ends the carrier and waits for its loops.
 func (g *datagrams) stop() {
 	g.mu.Lock()
-	g.ended, g.lane, g.packs = true, nil, nil
+	g.ended, g.lane = true, nil
+	g.dropLocked()
 	g.changeLocked()
 	g.mu.Unlock()
 	g.stopc()
@@ -97,14 +107,25 @@ func (g *datagrams) lost(l *lane, err error) {
 	current := g.lane == l && !g.ended
 	if current {
 		g.lane, g.err = nil, err
-		g.dropped.Add(uint64(len(g.packs)))
-		g.packs = nil
+		g.dropLocked()
 		g.retryLocked()
 		g.changeLocked()
 	}
 	g.mu.Unlock()
 	if current {
 		g.s.log.Debug("datagrams have lost their carrier", "err", err) // as they do when a session ends
+	}
+}
+
+// dropLocked throws away what waits.
+func (g *datagrams) dropLocked() {
+	g.drop(g.packs)
+	g.packs = nil
+}
+
+func (g *datagrams) drop(packs []pack) {
+	for _, p := range packs {
+		g.dropped.Add(p.grams)
 	}
 }
 
@@ -124,36 +145,54 @@ func (c *channel) OnDatagram(f func([]byte)) { c.gram.Store(&f) }
 
 // SendDatagram puts a datagram in the last pack that waits, or in a new one.
 func (c *channel) SendDatagram(head, body []byte) bool {
-	if c.s.grams.push(c.index, head, body) {
-		return true
+	ok, full := c.s.grams.push(c.index, head, body)
+	if !ok {
+		c.s.grams.dropped.Add(1)
 	}
-	c.s.grams.dropped.Add(1)
-	runtime.Gosched() // who sends without end lets the writer have a turn
-	return false
+	if full {
+		runtime.Gosched() // who sends without end lets the writer have a turn
+	}
+	return ok
 }
 
-func (g *datagrams) push(channel uint8, head, body []byte) bool {
+// push tells whether the datagram was taken, and whether the queue is half full.
+func (g *datagrams) push(channel uint8, head, body []byte) (ok, full bool) {
 	n := len(head) + len(body)
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	full = len(g.packs) > maxPacks/2
 	last := len(g.packs) - 1
-	fits := last >= 0 && len(g.packs[last])+gramHeader+n <= maxPack
+	fits := last >= 0 && len(g.packs[last].b)+gramHeader+n <= g.room
 	if g.lane == nil || n > maxGram || (!fits && len(g.packs) >= maxPacks) {
-		return false
+		return false, full
 	}
 	if !fits {
-		g.packs = append(g.packs, g.freshLocked())
+		if last >= 0 {
+			g.packs[last].pad(g.room)
+		}
+		g.packs = append(g.packs, pack{b: g.freshLocked()})
 		last++
 	}
-	b := append(g.packs[last], channel, byte(n>>8), byte(n))
-	b = append(b, head...)
-	g.packs[last] = append(b, body...)
-	g.sent.Add(1)
+	p := &g.packs[last]
+	p.b = append(p.b, channel, byte(n>>8), byte(n))
+	p.b = append(p.b, head...)
+	p.b = append(p.b, body...)
+	p.grams++
 	if !g.writing {
 		g.writing = true
 		g.lane.call()
 	}
-	return true
+	return true, full
+}
+
+// padding is how a pack is filled up, if no more is missing.
+var padding = [mostPack / 16]byte{1: 0xff, 2: 0xff}
+
+// pad makes a pack that is nearly full as long as may be.
+func (p *pack) pad(room int) {
+	if missing := room - len(p.b); missing > 0 && missing <= len(padding) {
+		p.b = append(p.b, padding[:missing]...)
+	}
 }
 
 func (g *datagrams) freshLocked() []byte {
@@ -162,7 +201,7 @@ func (g *datagrams) freshLocked() []byte {
 		g.spare = g.spare[:n-1]
 		return b[:packHeader]
 	}
-	return make([]byte, packHeader, maxPack)
+	return make([]byte, packHeader, mostPack)
 }
 
 // unpack hands on what a peer has put in one QUIC datagram. What makes no sense
@@ -172,7 +211,7 @@ func (g *datagrams) unpack(b []byte) {
 	if list := g.channels.Load(); list != nil {
 		channels = *list
 	}
-	for len(b) > 0 {
+	for len(b) >= gramHeader && (b[1] != 0xff || b[2] != 0xff) {
 		c, gram, rest, ok := nextGram(b)
 		if !ok || int(c) >= len(channels) {
 			g.dropped.Add(1)
@@ -188,7 +227,7 @@ func (g *datagrams) unpack(b []byte) {
 	}
 }
 
-// nextGram splits off the first datagram of a pack, which is not empty.
+// nextGram splits off the first datagram of a pack.
 func nextGram(b []byte) (channel uint8, gram, rest []byte, ok bool) {
 	if len(b) < gramHeader {
 		return 0, nil, nil, false

@@ -2,6 +2,7 @@ package mtls
 
 import (
 	"encoding/binary"
+	"errors"
 	"runtime"
 	"sync"
 	"time"
@@ -17,7 +18,11 @@ import (
 // and goes on with datagrams, each after
 //
 //	1 byte   channel
-//	2 bytes  length
+//	2 bytes  length; ffff if nothing comes but padding
+//
+// One or two bytes at the end are padding too. A pack that is nearly full is
+// filled up if others wait behind it: QUIC hands packets to the system many at a
+// time, but only while they are as long as the path allows.
 //
 // The second number keeps a sender from overrunning the receiver: QUIC keeps 128
 // packs for an application that is slow to take them and throws away the rest,
@@ -25,10 +30,12 @@ import (
 const (
 	packHeader = 8
 	gramHeader = 3
-	// maxPack is what fits in a QUIC datagram on any path that QUIC can use.
-	maxPack = 1156
+	// leastPack is what fits in a QUIC datagram on any path that QUIC can use;
+	// mostPack is what we fill where QUIC has found that more gets through.
+	leastPack = 1156
+	mostPack  = 1452
 	// maxGram is the longest datagram of ours.
-	maxGram = maxPack - packHeader - gramHeader
+	maxGram = leastPack - packHeader - gramHeader
 	// maxPacks is how many packs may wait for the network. When it is full what
 	// comes is dropped and counted.
 	maxPacks = 1024
@@ -38,7 +45,10 @@ const (
 	paceTime   = 2 * time.Millisecond
 	// reportEvery is how many packs are received before a report, if no pack goes
 	// the other way.
-	reportEvery = 16
+	reportEvery = 32
+	// measureEvery is how many packs are sent before QUIC is asked anew how long
+	// they may be.
+	measureEvery = 64
 	// stallTime is how long a sender waits for a report before it takes all that
 	// is under way for lost.
 	stallTime = 50 * time.Millisecond
@@ -49,7 +59,7 @@ type lane struct {
 	conn  *quic.Conn
 	wake  chan struct{} // calls the writer: packs wait, or there is a report to send or to take
 	timer *time.Timer   // the writer's
-	round [][]byte      // the writer's: what it is sending
+	round []pack        // the writer's: what it is sending
 
 	mu      sync.Mutex // guards what follows
 	pace    pace
@@ -129,11 +139,12 @@ func (g *datagrams) write(l *lane) {
 			runtime.Gosched() // let others fill the pack
 			more = g.take(l)
 			allowed := l.allowance()
-			for _, b := range l.round {
+			for i, p := range l.round {
 				if !g.waitTurn(l, allowed) {
+					g.drop(l.round[i:])
 					return
 				}
-				g.sendPack(l, b)
+				g.sendPack(l, p)
 			}
 		}
 		g.report(l)
@@ -170,28 +181,52 @@ func (g *datagrams) report(l *lane) {
 	due := l.pace.owed >= reportEvery
 	l.mu.Unlock()
 	if due {
-		g.sendPack(l, make([]byte, packHeader))
+		g.sendPack(l, pack{b: make([]byte, packHeader)})
 	}
 }
 
 // sendPack fills in the header and sends.
-func (g *datagrams) sendPack(l *lane, b []byte) {
+func (g *datagrams) sendPack(l *lane, p pack) {
 	l.mu.Lock()
-	l.pace.stamp(b)
+	l.pace.stamp(p.b)
+	measure := l.pace.sent%measureEvery == 1
 	l.mu.Unlock()
-	if l.conn.SendDatagram(b) != nil {
-		g.dropped.Add(1)
+	if l.conn.SendDatagram(p.b) != nil {
+		g.dropped.Add(p.grams)
+		measure = true
+	} else {
+		g.sent.Add(p.grams)
+		g.bytesOut.Add(uint64(len(p.b)))
+	}
+	if measure {
+		g.measure(l)
 	}
 }
 
-// take gives what waits to the lane, in exchange for the slices of its last
-// round.
+// tooLong is a datagram that QUIC does not take, but says what it would.
+var tooLong [1 << 16]byte
+
+// measure finds out how long packs may be. The path may have been found to take
+// more, or less.
+func (g *datagrams) measure(l *lane) {
+	e, ok := errors.AsType[*quic.DatagramTooLargeError](l.conn.SendDatagram(tooLong[:]))
+	if !ok {
+		return // it is being closed
+	}
+	g.mu.Lock()
+	g.room = min(max(int(e.MaxDatagramPayloadSize), leastPack), mostPack)
+	g.mu.Unlock()
+}
+
+// take gives what waits to the lane, in exchange for the packs of its last round.
 func (g *datagrams) take(l *lane) (more bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	done := l.round
-	if len(g.spare)+len(done) <= maxPacks {
-		g.spare = append(g.spare, done...)
+	for _, p := range done {
+		if len(g.spare) < maxPacks {
+			g.spare = append(g.spare, p.b)
+		}
 	}
 	clear(done)
 	l.round = done[:0]
@@ -210,22 +245,23 @@ func (g *datagrams) take(l *lane) (more bool) {
 // block.
 func (g *datagrams) read(l *lane) {
 	for {
-		pack, err := l.conn.ReceiveDatagram(g.ctx)
+		b, err := l.conn.ReceiveDatagram(g.ctx)
 		if err != nil {
 			g.lost(l, err)
 			return
 		}
-		if len(pack) < packHeader {
+		g.bytesIn.Add(uint64(len(b)))
+		if len(b) < packHeader {
 			g.dropped.Add(1)
 			continue
 		}
 		l.mu.Lock()
-		news, report := l.pace.arrived(pack)
+		news, report := l.pace.arrived(b)
 		call := report || (news && l.waiting)
 		l.mu.Unlock()
 		if call {
 			l.call()
 		}
-		g.unpack(pack[packHeader:])
+		g.unpack(b[packHeader:])
 	}
 }

@@ -3,6 +3,8 @@ package mtls
 import (
 	"encoding/hex"
 	"testing"
+
+	"kith/p2p"
 )
 
 // A sender that keeps to pace is never further ahead than what it is allowed by
@@ -65,4 +67,64 @@ func TestGoldenPack(t *testing.T) {
 	if c, gram, rest, ok = nextGram(rest); !ok || c != 2 || len(gram) != 0 || len(rest) != 0 {
 		t.Errorf("nextGram() = %d, %q, %v with %d left", c, gram, ok, len(rest))
 	}
+}
+
+// Packs are filled up if little is missing and others wait, and what fills them
+// is no datagram.
+func TestPadding(t *testing.T) {
+	for _, tt := range []struct{ size, room, grams, want int }{
+		{64, 1415, 21, 1415},  // as many as fit leave a little
+		{100, 1415, 13, 1415}, // or so
+		{1024, 1415, 1, 1035}, // too much is missing
+		{1145, 1156, 1, 1156}, // nothing is
+		{1143, 1156, 1, 1156}, // two bytes cannot be a datagram
+		{1142, 1156, 1, 1156}, // three
+		{1145, 1157, 1, 1157}, // one
+	} {
+		s := &session{}
+		g := &s.grams
+		g.init(s)
+		g.lane, g.room = newLane(nil), tt.room
+		for len(g.packs) < 2 {
+			if ok, _ := g.push(0, nil, make([]byte, tt.size)); !ok {
+				t.Fatalf("%+v: push() = false", tt)
+			}
+		}
+		p := g.packs[0]
+		if len(p.b) != tt.want || p.grams != uint64(tt.grams) {
+			t.Errorf("%+v: a pack of %d bytes with %d datagrams", tt, len(p.b), p.grams)
+		}
+		got := 0
+		c := &channel{}
+		c.OnDatagram(func(b []byte) {
+			if got++; len(b) != tt.size {
+				t.Errorf("%+v: a datagram of %d bytes", tt, len(b))
+			}
+		})
+		g.channels.Store(&[]*channel{c})
+		if g.unpack(p.b[packHeader:]); got != tt.grams || g.dropped.Load() != 0 {
+			t.Errorf("%+v: %d datagrams came, %d were dropped", tt, got, g.dropped.Load())
+		}
+	}
+}
+
+// Packs get longer where QUIC finds that the path lets more through, so that
+// several leave in one system call.
+func TestPacksFillPackets(t *testing.T) {
+	w := newWorld(t)
+	dialled, _, as, bs := both(t, w.transport("a"), w.transport("b"))
+	g := as[0].(p2p.Datagrams)
+	if err := g.OpenDatagrams(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	bs[0].(p2p.Datagrams).OnDatagram(func([]byte) {})
+	grams := &dialled.(*session).grams
+	waitFor(t, func() bool {
+		for range 2 * measureEvery {
+			g.SendDatagram(make([]byte, maxGram), nil)
+		}
+		grams.mu.Lock()
+		defer grams.mu.Unlock()
+		return grams.room > leastPack
+	})
 }

@@ -66,8 +66,9 @@ func newSocket(conn net.PacketConn, now *cert.Snapshot) *socket {
 	s.quic = &quic.Transport{
 		Conn: conn,
 		// Long enough for the shortest packet with a frame of ours to be worth a
-		// stateless reset, which must be the smaller of the two.
-		ConnectionIDLength:  16,
+		// stateless reset, which must be the smaller of the two; and such that the
+		// longest datagram that quic-go takes just fills a packet: see pad.
+		ConnectionIDLength:  17,
 		StatelessResetKey:   resetKey(now),
 		VerifySourceAddress: func(net.Addr) bool { return s.pending.Load() > retryAbove },
 		ConnContext:         s.newcomer,

@@ -14,7 +14,7 @@ func (s *session) Stats() p2p.SessionStats {
 	s.mu.Unlock()
 	carrier, lost := s.grams.state()
 	return p2p.SessionStats{
-		BytesIn: in, BytesOut: out,
+		BytesIn: in + s.grams.bytesIn.Load(), BytesOut: out + s.grams.bytesOut.Load(),
 		MsgsIn: s.msgsIn.Load(), MsgsOut: msgsOut,
 		RTT:     time.Duration(s.rate.rtt.Load()),
 		Carrier: s.conn.name(),
