@@ -36,7 +36,9 @@ func classify(peer string, number uint16, err error) (exit.Code, string) {
 		return exit.NotFound, "kith members -o wide lists the generations; " + name(peer) + " alone means whichever is there"
 	case errors.As(err, &mode):
 		return exit.Refused, fmt.Sprintf("kith %s %s %d …", commandFor(mode.Mode), peer, number)
-	case errors.Is(err, port.ErrBusy), errors.Is(err, port.ErrDraining), errors.Is(err, port.ErrTooLarge):
+	case errors.Is(err, port.ErrBusy):
+		return exit.Refused, "nothing was done; the same command may work in a moment"
+	case errors.Is(err, port.ErrDraining), errors.Is(err, port.ErrTooLarge):
 		return exit.Refused, "kith ports " + peer
 	case errors.Is(err, gossip.ErrUnknown), errors.Is(err, p2p.ErrNoAddress):
 		return exit.NotFound, "kith members lists who is there"
