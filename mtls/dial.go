@@ -77,19 +77,31 @@ func (t *Transport) dial(ctx context.Context, n *node.Node) (*session, error) {
 func lookUp(ctx context.Context, hosts []string, limit time.Duration) ([]netip.AddrPort, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	hosts = hosts[:min(len(hosts), maxAddresses)]
+	hosts, spare := split(hosts)
 	found, problems := make([][]netip.AddrPort, len(hosts)), make([]error, len(hosts))
 	var loops sync.WaitGroup
 	for i, h := range hosts {
 		loops.Go(func() { found[i], problems[i] = lookUpOne(ctx, h) })
 	}
 	loops.Wait()
-	addrs := slices.Concat(found...)
-	failed := failures(slices.DeleteFunc(problems, func(err error) bool { return err == nil }))
-	if len(failed) == 0 {
-		return addrs[:min(len(addrs), maxAddresses)], nil
+	addrs, more := split(slices.Concat(found...))
+	for _, a := range more {
+		spare = append(spare, a.String())
 	}
-	return addrs[:min(len(addrs), maxAddresses)], failed
+	failed := failures(slices.DeleteFunc(problems, func(err error) bool { return err == nil }))
+	if len(spare) > 0 {
+		failed = append(failed, fmt.Errorf("mtls: not tried, for there are more than %d addresses: %s", maxAddresses, strings.Join(spare, ", ")))
+	}
+	if len(failed) == 0 {
+		return addrs, nil
+	}
+	return addrs, failed
+}
+
+// split takes off what is too much for one dial.
+func split[T any](list []T) (some, spare []T) {
+	n := min(len(list), maxAddresses)
+	return list[:n:n], list[n:len(list):len(list)]
 }
 
 func lookUpOne(ctx context.Context, hostport string) ([]netip.AddrPort, error) {

@@ -3,6 +3,7 @@ package mtls
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -81,6 +82,22 @@ func TestLookUp(t *testing.T) {
 	}
 	if err == nil || !strings.Contains(err.Error(), "nonsense") || !strings.Contains(err.Error(), `port "99999"`) {
 		t.Errorf("lookUp() = %v, want what is wrong with the others", err)
+	}
+}
+
+// Of many addresses some are not tried, which the error says.
+func TestLookUpNamesWhatIsTooMuch(t *testing.T) {
+	var hosts []string
+	for i := range maxAddresses + 2 {
+		hosts = append(hosts, fmt.Sprintf("10.0.0.%d:1", i))
+	}
+	got, err := lookUp(t.Context(), hosts[:maxAddresses], time.Second)
+	if len(got) != maxAddresses || err != nil {
+		t.Errorf("lookUp() = %v, %v, want all", got, err)
+	}
+	got, err = lookUp(t.Context(), hosts, time.Second)
+	if len(got) != maxAddresses || err == nil || !strings.HasSuffix(err.Error(), "more than 16 addresses: 10.0.0.16:1, 10.0.0.17:1") {
+		t.Errorf("lookUp() = %v, %v, want the last two named", got, err)
 	}
 }
 

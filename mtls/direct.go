@@ -28,21 +28,15 @@ func (c *channel) Attach(deliver func([]p2p.Msg), fill func(put func(code uint64
 }
 
 // receiveDirect gathers messages for one call of deliver. The reader calls it.
+// There is no window to bound what a long message takes, and no need for one.
 func (c *channel) receiveDirect(h header, payload []byte) error {
-	msg := p2p.Msg{Code: uint64(h.code), Payload: payload}
-	if h.kind != kindMessage {
-		whole, err := c.assemble(h, payload)
-		if whole == nil {
-			return err
-		}
-		msg.Code, msg.Payload = whole.code, whole.data
-	} else if c.part != nil || c.skip > 0 {
-		return c.within()
+	if h.kind != kindMessage || c.part != nil || c.skip > 0 {
+		return breach("a long message on %v, which takes none", c.cap)
 	}
 	if len(c.batch) == 0 {
 		c.s.touched = append(c.s.touched, c)
 	}
-	c.batch = append(c.batch, msg)
+	c.batch = append(c.batch, p2p.Msg{Code: uint64(h.code), Payload: payload})
 	return nil
 }
 

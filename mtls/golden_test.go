@@ -14,7 +14,7 @@ import (
 
 var goldenHello = hello{
 	Hello: p2p.Hello{
-		Name: "alice", Version: [3]uint16{0, 1, 0}, Caps: []p2p.Cap{{Name: "gossip", Version: 1}, {Name: "port", Version: 2}},
+		Name: "alice", Version: [3]uint16{0, 1, 0}, Caps: []p2p.Cap{{Name: "gossip", Version: 1}, {Name: "port", Version: 1}},
 		ListenPort: 38080, Epoch: 1766000000000, You: netip.MustParseAddrPort("[2001:db8::1]:40000"),
 	},
 	low: 1, high: 1, maxMessage: 16 << 20,

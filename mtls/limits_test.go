@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,6 +14,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kith/node"
 	"kith/p2p"
 )
 
@@ -118,10 +121,12 @@ func TestBreaches(t *testing.T) {
 		{"message within another", "begins on one/1 within another", append(frameOf(kindFirst, 0, 0, claim(10, 4)...), frameOf(kindMessage, 0, 0)...)},
 		{"second hello", "frame of kind 1 after hello", frameOf(kindHello, 0, 0)},
 		{"window", "more sent on one/1 than its window allows", overflow},
+		{"long message to who does his own queueing", "a long message on two/1, which takes none", frameOf(kindFirst, 1, 0, claim(1<<20, 4)...)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				raw, s, _ := halfOpen(t)
+				raw, s, rws := halfOpen(t)
+				rws[1].(p2p.Direct).Attach(func([]p2p.Msg) {}, nil)
 				raw.conn.Write(tt.frames)
 				var h header
 				var payload []byte
@@ -143,6 +148,23 @@ func TestBreaches(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A long message that has begun before Attach ends there.
+func TestLongMessageBeforeAttach(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		raw, s, rws := halfOpen(t)
+		raw.conn.Write(frameOf(kindFirst, 0, 0, append(binary.BigEndian.AppendUint32(nil, 1<<20), 'x')...))
+		synctest.Wait()
+		rws[0].(p2p.Direct).Attach(func([]p2p.Msg) {}, nil)
+		raw.conn.Write(frameOf(kindMore, 0, 0, make([]byte, 1000)...))
+		synctest.Wait()
+		if err := s.cause(); !errors.Is(err, p2p.DiscProtocolError) || !strings.Contains(err.Error(), "which takes none") {
+			t.Errorf("cause() = %v, want a breach", err)
+		}
+		raw.Close(nil)
+		s.Close(nil)
+	})
 }
 
 // A kind from 0x80 on is for the future.
@@ -244,42 +266,66 @@ func TestCloseFreesSenders(t *testing.T) {
 	})
 }
 
-// A long message on one channel does not hold up a short one on another.
+// A slowWire is a carrier that hands over what is written one round at a time.
+type slowWire struct {
+	tape
+	rounds chan []byte
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (w *slowWire) Read([]byte) (int, error) { <-w.closed; return 0, io.EOF }
+
+func (w *slowWire) Close() error {
+	w.once.Do(func() { close(w.closed) })
+	return nil
+}
+
+func (w *slowWire) together(b []byte) error {
+	select {
+	case w.rounds <- bytes.Clone(b):
+		return nil
+	case <-w.closed:
+		return io.ErrClosedPipe
+	}
+}
+
+// A short message waits for two rounds at most, however much another channel has
+// to send and may send: the one that is being written, and the one after.
 func TestChannelsTakeTurns(t *testing.T) {
 	w := newWorld(t)
-	_, accepted, as, bs := both(t, w.transport("a"), w.transport("b"))
-	const long = 8 << 20
+	wire := &slowWire{rounds: make(chan []byte), closed: make(chan struct{})}
+	s := newSession(&Transport{}, w.transport("a").mustConfig(t), wire, true, nil, node.ID{1}, netip.AddrPort{}, netip.AddrPort{})
+	s.theirMax = defaultMaxMessage
+	rws, err := s.Open(twoChannels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.addCredit(s.channels[0], unlimited)
 	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := as[0].WriteMsg(p2p.Msg{Payload: make([]byte, long)}); err != nil {
-			t.Errorf("WriteMsg() = %v", err)
-		}
-	})
-	whole := make(chan bool)
-	wg.Go(func() {
-		if m, err := bs[0].ReadMsg(); err != nil || len(m.Payload) != long {
-			t.Errorf("ReadMsg() = %d bytes, %v", len(m.Payload), err)
-		}
-		close(whole)
-	})
-	c := accepted.(*session).channels[0]
-	waitFor(t, func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		return c.part != nil
-	})
-	if err := as[1].WriteMsg(p2p.Msg{Code: 5}); err != nil {
+	wg.Go(func() { rws[0].WriteMsg(p2p.Msg{Payload: make([]byte, 8<<20)}) })
+	var before []byte
+	before = append(before, <-wire.rounds...)
+	if err := rws[1].WriteMsg(p2p.Msg{Code: 5}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := bs[1].ReadMsg(); err != nil {
-		t.Fatal(err)
+	short := frameOf(kindMessage, 1, 5)
+	for range 2 {
+		b := <-wire.rounds
+		before = append(before, b...)
+		if bytes.HasPrefix(b, short) {
+			break
+		}
 	}
-	select {
-	case <-whole:
-		t.Error("the short message came after the long one")
-	default:
+	if !bytes.Contains(before, short) {
+		t.Error("the short message was not in the second round after it was sent")
 	}
+	if most := 3 * (writeRound + maxFrame); len(before) > most {
+		t.Errorf("%d bytes were written before a short message, want at most %d", len(before), most)
+	}
+	s.fail(io.EOF)
 	wg.Wait()
+	<-s.Done()
 }
 
 // A fast reader over a slow line is given a wider window, up to the limit; a

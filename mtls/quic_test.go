@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"kith/cert"
@@ -172,6 +173,45 @@ func TestCarriersEnd(t *testing.T) {
 	if err := g.OpenDatagrams(t.Context()); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("OpenDatagrams() on a closed session = %v", err)
 	}
+}
+
+// However often a peer asks for datagrams, it makes us dial once in askedEvery.
+func TestAskedAtMostOnceASecond(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s, accepted := pipe(t, w.transport("a"), w.transport("b"))
+		s.grams.opening = true // a dial is under way: no other begins
+		answer := func() string {
+			t.Helper()
+			if err := s.grams.asked(); err != nil {
+				t.Errorf("asked() = %v", err)
+			}
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			none := string(s.none)
+			s.none = nil
+			return none
+		}
+		for range 2 {
+			if got := answer(); got != "" {
+				t.Errorf("the first to ask is told %q", got)
+			}
+			for range 3 {
+				time.Sleep(askedEvery / 4)
+				if got := answer(); got != errJustTried.Error() {
+					t.Errorf("who asks again at once is told %q, want %q", got, errJustTried)
+				}
+			}
+			time.Sleep(askedEvery / 4)
+		}
+		if err := accepted.grams.asked(); err == nil {
+			t.Error("the side that was dialled is asked to dial, and does not mind")
+		}
+		var wg sync.WaitGroup
+		wg.Go(func() { s.Close(nil) })
+		accepted.Close(nil)
+		wg.Wait()
+	})
 }
 
 // waitFor waits for something that must come about by itself.
