@@ -11,7 +11,7 @@ const (
 	// on its way, so it is short, and grows where the line is long.
 	firstWindow = 64 << 10
 	// leastWindow is how far it shrinks where several share a short line.
-	leastWindow = 16 << 10
+	leastWindow = 24 << 10
 	// firstSendWindow is the same for one-way messages, most of which are small.
 	firstSendWindow = 256 << 10
 	// maxWindow is how far windows of requests and replies grow: their bytes
