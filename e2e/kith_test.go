@@ -15,25 +15,19 @@ import (
 	"time"
 )
 
-// program is the command, built once for all tests.
-var program = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "kith-e2e")
-	if err != nil {
+// program is the command, built once for all tests that want it, in programDir.
+var program = sync.OnceValues(func() (path string, err error) {
+	if programDir, err = os.MkdirTemp("", "kith-e2e"); err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "kith")
+	path = filepath.Join(programDir, "kith")
 	if out, err := exec.Command("go", "build", "-o", path, "kith/cmd/kith").CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%w\n%s", err, out)
 	}
 	return path, nil
 })
 
-// removeProgram is for the end of all tests.
-func removeProgram() {
-	if path, err := program(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
-	}
-}
+var programDir string // empty if nobody wanted it; to be removed after all tests
 
 // A town is where members of a cluster live: a directory of certificates and
 // configurations, and perhaps a lab.

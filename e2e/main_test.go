@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		removeProgram()
+		os.RemoveAll(programDir)
 		os.Exit(code)
 	}))
 }
