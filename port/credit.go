@@ -76,8 +76,9 @@ func (w *window) due(n int, now time.Time, on line) int {
 		n += w.size
 		w.size *= 2
 	case took > 4*on.rtt && w.size > w.least && on.crowded:
-		w.size /= 2
-		n -= w.size
+		size := max(w.size/2, w.least)
+		n -= w.size - size // at most what was owed
+		w.size = size
 	}
 	w.left.Add(int64(n))
 	return n
