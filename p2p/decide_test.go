@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net/netip"
 	"strings"
@@ -355,6 +356,7 @@ func TestDisconnectionWords(t *testing.T) {
 		{DiscTooManyPeers, DiscTooManyPeers, "", "peer said: too many peers"},
 		{errors.New("boom"), DiscSubprotocolError, "boom", "peer said: protocol error: boom"},
 		{&DisconnectError{Reason: DiscRefused, Text: "unknown CA"}, DiscRefused, "unknown CA", "peer said: refused: unknown CA"},
+		{fmt.Errorf("%w: unknown CA", DiscRefused), DiscRefused, "refused: unknown CA", "peer said: refused: unknown CA"},
 		{&DisconnectError{Reason: DiscQuitting, Remote: true}, DiscQuitting, "peer said: shutting down", "peer said: peer said: shutting down"},
 	} {
 		code, text := Disconnection(tt.reason)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strings"
 )
 
 // Errors that callers compare with. ErrClosed is a net.ErrClosed.
@@ -87,7 +88,7 @@ type DisconnectError struct {
 func (e *DisconnectError) Error() string {
 	text := e.Reason.Error()
 	if e.Text != "" && e.Text != text {
-		if e.Reason == DiscRefused || e.Reason == DiscSubprotocolError {
+		if (e.Reason == DiscRefused || e.Reason == DiscSubprotocolError) && !strings.HasPrefix(e.Text, text) {
 			text += ": " + e.Text
 		} else {
 			text = e.Text
