@@ -39,6 +39,7 @@ type datagrams struct {
 	packs   []pack        // what waits; at most maxPacks
 	spare   [][]byte
 	room    int  // how long a pack may be
+	slack   int  // how much it may be filled up with
 	writing bool // the lane's writer has been called
 }
 
@@ -72,7 +73,7 @@ func (g *datagrams) begin(conn *quic.Conn, release func()) bool {
 	old, l := g.lane, newLane(conn)
 	g.lane, g.err, g.opening, g.again, g.pause = l, nil, false, time.Time{}, 0
 	g.dropLocked()
-	g.writing, g.room = false, leastPack
+	g.writing, g.room, g.slack = false, leastPack, farSlack
 	g.changeLocked()
 	g.loops.Go(func() {
 		g.read(l)
@@ -168,7 +169,7 @@ func (g *datagrams) push(channel uint8, head, body []byte) (ok, full bool) {
 	}
 	if !fits {
 		if last >= 0 {
-			g.packs[last].pad(g.room)
+			g.packs[last].pad(g.room, g.slack)
 		}
 		g.packs = append(g.packs, pack{b: g.freshLocked()})
 		last++
@@ -185,12 +186,12 @@ func (g *datagrams) push(channel uint8, head, body []byte) (ok, full bool) {
 	return true, full
 }
 
-// padding is how a pack is filled up, if no more is missing.
-var padding = [mostPack / 16]byte{1: 0xff, 2: 0xff}
+// padding is what a pack is filled up with, at most.
+var padding = [nearSlack]byte{1: 0xff, 2: 0xff}
 
-// pad makes a pack that is nearly full as long as may be.
-func (p *pack) pad(room int) {
-	if missing := room - len(p.b); missing > 0 && missing <= len(padding) {
+// pad makes a pack that lacks no more than slack as long as may be.
+func (p *pack) pad(room, slack int) {
+	if missing := room - len(p.b); missing > 0 && missing <= slack {
 		p.b = append(p.b, padding[:missing]...)
 	}
 }

@@ -34,6 +34,11 @@ const (
 	// mostPack is what we fill where QUIC has found that more gets through.
 	leastPack = 1156
 	mostPack  = 1452
+	// farSlack is how much a pack may be filled up with, nearSlack where the round
+	// trip is below nearTime: there bytes cost less than system calls.
+	farSlack  = mostPack / 16
+	nearSlack = mostPack / 2
+	nearTime  = time.Millisecond
 	// maxGram is the longest datagram of ours.
 	maxGram = leastPack - packHeader - gramHeader
 	// maxPacks is how many packs may wait for the network. When it is full what
@@ -206,15 +211,19 @@ func (g *datagrams) sendPack(l *lane, p pack) {
 // tooLong is a datagram that QUIC does not take, but says what it would.
 var tooLong [1 << 16]byte
 
-// measure finds out how long packs may be. The path may have been found to take
-// more, or less.
+// measure finds out how long packs may be, and how much of them may be padding.
+// The path may have been found to take more, or less.
 func (g *datagrams) measure(l *lane) {
 	e, ok := errors.AsType[*quic.DatagramTooLargeError](l.conn.SendDatagram(tooLong[:]))
 	if !ok {
 		return // it is being closed
 	}
+	slack := farSlack
+	if l.conn.ConnectionStats().MinRTT < nearTime {
+		slack = nearSlack
+	}
 	g.mu.Lock()
-	g.room = min(max(int(e.MaxDatagramPayloadSize), leastPack), mostPack)
+	g.room, g.slack = min(max(int(e.MaxDatagramPayloadSize), leastPack), mostPack), slack
 	g.mu.Unlock()
 }
 

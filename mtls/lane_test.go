@@ -72,19 +72,20 @@ func TestGoldenPack(t *testing.T) {
 // Packs are filled up if little is missing and others wait, and what fills them
 // is no datagram.
 func TestPadding(t *testing.T) {
-	for _, tt := range []struct{ size, room, grams, want int }{
-		{64, 1415, 21, 1415},  // as many as fit leave a little
-		{100, 1415, 13, 1415}, // or so
-		{1024, 1415, 1, 1035}, // too much is missing
-		{1145, 1156, 1, 1156}, // nothing is
-		{1143, 1156, 1, 1156}, // two bytes cannot be a datagram
-		{1142, 1156, 1, 1156}, // three
-		{1145, 1157, 1, 1157}, // one
+	for _, tt := range []struct{ size, room, slack, grams, want int }{
+		{64, 1415, farSlack, 21, 1415},   // as many as fit leave nothing
+		{100, 1415, farSlack, 13, 1415},  // or a little
+		{1024, 1415, farSlack, 1, 1035},  // or too much
+		{1024, 1415, nearSlack, 1, 1415}, // but for a path as short as this
+		{1145, 1156, nearSlack, 1, 1156}, // nothing is missing
+		{1143, 1156, nearSlack, 1, 1156}, // two bytes, which cannot be a datagram
+		{1142, 1156, nearSlack, 1, 1156}, // three
+		{1145, 1157, nearSlack, 1, 1157}, // one
 	} {
 		s := &session{}
 		g := &s.grams
 		g.init(s)
-		g.lane, g.room = newLane(nil), tt.room
+		g.lane, g.room, g.slack = newLane(nil), tt.room, tt.slack
 		for len(g.packs) < 2 {
 			if ok, _ := g.push(0, nil, make([]byte, tt.size)); !ok {
 				t.Fatalf("%+v: push() = false", tt)
