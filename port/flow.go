@@ -130,8 +130,10 @@ func (f *flow) mayGo(most int) bool {
 
 // head is the frame for the next fragment of o, of n bytes.
 func (o *out) frame(n int) frame {
-	f := frame{kind: o.kind, code: o.code, id: o.id, stream: o.stream, index: o.index, timeout: o.timeout,
-		total: uint32(len(o.data)), detail: o.detail}
+	f := frame{
+		kind: o.kind, code: o.code, id: o.id, stream: o.stream, index: o.index, timeout: o.timeout,
+		total: uint32(len(o.data)), detail: o.detail,
+	}
 	switch {
 	case o.begun:
 		f.kind = o.more
