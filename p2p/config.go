@@ -59,8 +59,12 @@ func (c *config) check() error {
 		name  string
 		value int64
 	}{
-		{"MaxPeers", int64(c.MaxPeers)}, {"MaxPendingPeers", int64(c.MaxPendingPeers)}, {"DialRatio", int64(c.DialRatio)},
-		{"DialTimeout", int64(c.DialTimeout)}, {"HandshakeTimeout", int64(c.HandshakeTimeout)}, {"IdleTimeout", int64(c.IdleTimeout)},
+		{"MaxPeers", int64(c.MaxPeers)},
+		{"MaxPendingPeers", int64(c.MaxPendingPeers)},
+		{"DialRatio", int64(c.DialRatio)},
+		{"DialTimeout", int64(c.DialTimeout)},
+		{"HandshakeTimeout", int64(c.HandshakeTimeout)},
+		{"IdleTimeout", int64(c.IdleTimeout)},
 	} {
 		if f.value < 0 {
 			return fmt.Errorf("p2p: start: %s is negative", f.name)

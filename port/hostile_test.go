@@ -104,7 +104,7 @@ func TestStrayAnswersAreDropped(t *testing.T) {
 	}
 	id := c.current.Load().id
 	for _, f := range []frame{
-		{kind: kindReply, id: 1<<slotBits | 0, stream: id, body: []byte("late")},
+		{kind: kindReply, id: 1 << slotBits, stream: id, body: []byte("late")},
 		{kind: kindReply, id: 1<<32 - 1, stream: 77},
 		{kind: kindReplyFirst, id: 1 << slotBits, stream: id, total: 100, body: []byte("x")},
 		{kind: kindReplyMore, id: 1 << slotBits, stream: id, body: []byte("x")},

@@ -245,8 +245,17 @@ func explainTable(keys []explained, whole bool) *show.Table {
 			t.Row("")
 		}
 		for _, pair := range [][2]string{
-			{"key", k.Key}, {"meaning", k.Meaning}, {"type", k.Type}, {"rule", k.Rule}, {"unit", k.Unit}, {"default", cmp.Or(k.Default, "none: it must be set")},
-			{"with profile fast", k.Fast}, {"0 means", k.Zero}, {"empty means", k.Empty}, {"null means", k.Null}, {"environment", "$" + k.Env},
+			{"key", k.Key},
+			{"meaning", k.Meaning},
+			{"type", k.Type},
+			{"rule", k.Rule},
+			{"unit", k.Unit},
+			{"default", cmp.Or(k.Default, "none: it must be set")},
+			{"with profile fast", k.Fast},
+			{"0 means", k.Zero},
+			{"empty means", k.Empty},
+			{"null means", k.Null},
+			{"environment", "$" + k.Env},
 		} {
 			if pair[1] != "" {
 				t.Row(pair[0], pair[1])

@@ -57,8 +57,18 @@ var stateTones = map[string]show.Tone{"alive": show.Good, "suspect": show.Odd, "
 
 func membersTable(members []admin.Member, now time.Time) *show.Table {
 	t := &show.Table{Columns: []show.Column{
-		{Name: "NODE"}, {Name: "ID"}, {Name: "GEN"}, {Name: "ADDRESS"}, {Name: "STATE"}, {Name: "PHI"}, {Name: "RTT"}, {Name: "CERT"}, {Name: "SEEN"},
-		{Name: "VERSION", Wide: true}, {Name: "ADDRESSES", Wide: true}, {Name: "WHOLE ID", Wide: true},
+		{Name: "NODE"},
+		{Name: "ID"},
+		{Name: "GEN"},
+		{Name: "ADDRESS"},
+		{Name: "STATE"},
+		{Name: "PHI"},
+		{Name: "RTT"},
+		{Name: "CERT"},
+		{Name: "SEEN"},
+		{Name: "VERSION", Wide: true},
+		{Name: "ADDRESSES", Wide: true},
+		{Name: "WHOLE ID", Wide: true},
 	}}
 	for _, m := range members {
 		name := m.Name
@@ -75,7 +85,9 @@ func membersTable(members []admin.Member, now time.Time) *show.Table {
 			{Text: optional(m.RTT, func(ms float64) string { return millis(ms) })},
 			{Text: optional(m.DaysLeft, func(n int) string { return strconv.Itoa(n) + "d" })},
 			{Text: seen(m, now)},
-			{Text: m.Version}, {Text: strings.Join(m.Addresses, ",")}, {Text: m.ID},
+			{Text: m.Version},
+			{Text: strings.Join(m.Addresses, ",")},
+			{Text: m.ID},
 		})
 	}
 	t.Notes = membersNotes(members)

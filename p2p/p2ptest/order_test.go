@@ -129,9 +129,20 @@ func TestListenAddresses(t *testing.T) {
 		addr string
 		ok   bool
 	}{
-		{"a:1", true}, {":2", true}, {"0.0.0.0:3", true}, {"[::]:4", true}, {"127.0.0.1:0", true}, {"localhost:0", true},
-		{net.Addr("a").String() + ":5", true}, {"a:1", false}, {"b:1", false}, {"10.255.0.1:1", false}, {"a", false},
-		{"a:x", false}, {"a:65536", false}, {"a:-1", false},
+		{"a:1", true},
+		{":2", true},
+		{"0.0.0.0:3", true},
+		{"[::]:4", true},
+		{"127.0.0.1:0", true},
+		{"localhost:0", true},
+		{net.Addr("a").String() + ":5", true},
+		{"a:1", false},
+		{"b:1", false},
+		{"10.255.0.1:1", false},
+		{"a", false},
+		{"a:x", false},
+		{"a:65536", false},
+		{"a:-1", false},
 	} {
 		l, err := a.Listen(t.Context(), tt.addr)
 		if (err == nil) != tt.ok {

@@ -35,8 +35,10 @@ func TestRecordsOfOtherVersionsArePassedOver(t *testing.T) {
 	major := recordOf(t, 8, func(r *wire.Record) { r.Version = [3]uint16{1, 0, 0} })
 	minor := recordOf(t, 9, func(r *wire.Record) { r.Version = [3]uint16{0, 2, 0} })
 	list := []wire.Entry{
-		{Kind: wire.EntryRecord, Body: other}, {Kind: 99, Body: []byte("an entry to come")},
-		{Kind: wire.EntryRecord, Body: major.Raw()}, {Kind: wire.EntryRecord, Body: minor.Raw()},
+		{Kind: wire.EntryRecord, Body: other},
+		{Kind: 99, Body: []byte("an entry to come")},
+		{Kind: wire.EntryRecord, Body: major.Raw()},
+		{Kind: wire.EntryRecord, Body: minor.Raw()},
 	}
 	s.tell(1, 2, wire.KindNews, wire.AppendEntries(nil, list))
 	for _, c := range []struct {
