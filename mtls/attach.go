@@ -97,7 +97,7 @@ func (s *session) attach(ctx context.Context) error {
 
 // attachOn takes over the use of sock if it succeeds.
 func (s *session) attachOn(ctx context.Context, sock *socket, addr net.Addr) error {
-	conn, stream, err := openQUIC(ctx, s.cfg, sock, addr, want{id: s.remote})
+	conn, stream, err := openQUIC(ctx, s.cfg, sock, addr, want{id: s.remote}, datagramIdle(s.cfg))
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/quic-go/quic-go"
 
@@ -41,15 +42,22 @@ const (
 	connectionWindow = 1 << 20   // and on the connection
 )
 
-// quicConfig is the same for all QUIC connections. Early data is off on both
-// sides; the windows do not grow.
-func quicConfig(cfg *config, streams int64) *quic.Config {
+// sessionIdle is how long QUIC waits for a sign of life. A session has our ping,
+// which must come first on QUIC as on TCP, so QUIC waits a little longer.
+func sessionIdle(cfg *config) time.Duration { return cfg.deadAfter + cfg.deadAfter/7 }
+
+// datagramIdle is the same for carriers of datagrams, which have no ping of
+// ours: with the keep-alive that has gone unanswered it is deadAfter. Who dials
+// says which it is; the shorter time holds on both sides.
+func datagramIdle(cfg *config) time.Duration { return cfg.deadAfter - cfg.deadAfter/3 }
+
+// quicConfig is the same for all QUIC connections but for how long they may be
+// silent. Early data is off on both sides; the windows do not grow.
+func quicConfig(cfg *config, streams int64, idle time.Duration) *quic.Config {
 	return &quic.Config{
-		HandshakeIdleTimeout: cfg.handshake,
-		// A lost connection shows when a sign of life has gone unanswered: both
-		// times together are deadAfter. Where there is our ping it comes first.
+		HandshakeIdleTimeout:           cfg.handshake,
 		KeepAlivePeriod:                cfg.deadAfter / 3,
-		MaxIdleTimeout:                 cfg.deadAfter - cfg.deadAfter/3,
+		MaxIdleTimeout:                 idle,
 		InitialStreamReceiveWindow:     streamWindow,
 		MaxStreamReceiveWindow:         streamWindow,
 		InitialConnectionReceiveWindow: connectionWindow,
@@ -117,7 +125,7 @@ func (s *socket) listen(cfg *config) (*quic.Listener, error) {
 	outer.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		return serverTLS(cfg.credentials.Current()), nil
 	}
-	return s.quic.Listen(outer, quicConfig(cfg, 1))
+	return s.quic.Listen(outer, quicConfig(cfg, 1, sessionIdle(cfg)))
 }
 
 // close ends all connections that are left, without a word.

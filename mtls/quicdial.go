@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/quic-go/quic-go"
 
@@ -34,16 +35,17 @@ func (t *Transport) tryQUIC(ctx context.Context, cfg *config, addr netip.AddrPor
 
 // dialQUIC takes over the use of sock if it succeeds.
 func (t *Transport) dialQUIC(ctx context.Context, cfg *config, sock *socket, addr net.Addr, w want) (*session, error) {
-	conn, stream, err := openQUIC(ctx, cfg, sock, addr, w)
+	conn, stream, err := openQUIC(ctx, cfg, sock, addr, w, sessionIdle(cfg))
 	if err != nil {
 		return nil, err
 	}
 	return t.newQUICSession(cfg, conn, stream, true, func() { t.release(sock) })
 }
 
-// openQUIC dials and opens the one stream.
-func openQUIC(ctx context.Context, cfg *config, sock *socket, addr net.Addr, w want) (*quic.Conn, *quic.Stream, error) {
-	conn, err := sock.quic.Dial(ctx, addr, clientTLS(cfg.credentials.Current(), w), quicConfig(cfg, -1))
+// openQUIC dials and opens the one stream of a connection that may be silent for
+// idle.
+func openQUIC(ctx context.Context, cfg *config, sock *socket, addr net.Addr, w want, idle time.Duration) (*quic.Conn, *quic.Stream, error) {
+	conn, err := sock.quic.Dial(ctx, addr, clientTLS(cfg.credentials.Current(), w), quicConfig(cfg, -1, idle))
 	if err != nil {
 		return nil, nil, explain(err)
 	}
