@@ -81,8 +81,11 @@ func TestAFullHouseIsSeenAndHeldAgainstNobody(t *testing.T) {
 				t.Fatalf("Dial = %v, want too many peers", err)
 			}
 		}
-		if !strings.Contains(log.String(), "too many peers: 1 of 1") {
-			t.Errorf("the log is %q, want a line about it", log.String())
+		if n := strings.Count(log.String(), "too many peers: 1 of 1"); n < 1 || n > 3 {
+			t.Errorf("the log has %d lines about 20 refusals in 1.2s, want one a second", n)
+		}
+		if n := d.Conns(); n != 0 {
+			t.Errorf("%d connections of the refused node are left", n)
 		}
 	})
 }
@@ -139,6 +142,25 @@ func TestStrangersOfAnOpenNetworkComeOneByOne(t *testing.T) {
 		time.Sleep(30 * time.Second)
 		if _, err := server(t, nw, far, nil).Dial(t.Context(), at(nw, "b")); err != nil {
 			t.Errorf("half a minute later: %v", err)
+		}
+	})
+}
+
+func TestWhoNeverProvesAnythingIsThrottled(t *testing.T) {
+	bubble(t, func(t *testing.T, nw *p2ptest.Network) {
+		nw.SetDelay(time.Second, 0)
+		b := server(t, nw, "b", nil)
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond) // connected there, not yet here
+		defer cancel()
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() { nw.Transport("scanner").Dial(ctx, at(nw, "b")) })
+		}
+		all.Wait()
+		time.Sleep(2 * time.Second)
+		silent(t, nw, "scanner", "b")
+		if st := b.Stats(); st.Refused != 10 || st.Throttled != 1 {
+			t.Errorf("%d refused, %d throttled; want 10, 1", st.Refused, st.Throttled)
 		}
 	})
 }
@@ -226,8 +248,15 @@ func TestEventsInOrder(t *testing.T) {
 			}
 			break
 		}
+		if n := a.Readers(); n != 1 {
+			t.Errorf("%d readers, want the quick one", n)
+		}
 		stop()
+		start := time.Now()
 		reading.Wait()
+		if took := time.Since(start); took != 0 {
+			t.Errorf("a reader goes on for %v after the end of ctx", took)
+		}
 		if len(begun) != 1 || got[len(got)-1] != "up 2 <nil>" || len(got) > 1 && got[0] != "down 1 superseded by a newer generation" {
 			t.Errorf("after %d peers: %q, want the old one down if it is told, the new one up", len(begun), got)
 		}

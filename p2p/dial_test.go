@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -60,15 +61,25 @@ func TestADialThatNobodyWantsIsGivenUp(t *testing.T) {
 		if _, err := a.Dial(ctx, at(nw, "b")); !errors.Is(err, context.Canceled) {
 			t.Errorf("Dial = %v, want canceled", err)
 		}
-		if _, err := a.Dial(ctx, at(nw, "b")); !errors.Is(err, context.Canceled) || a.Stats().Dials != 1 {
+		l, err := a.Dial(t.Context(), at(nw, "b"))
+		if err != nil {
+			t.Fatalf("the next, at once: %v", err)
+		}
+		l.Peer().Disconnect(nil)
+		if _, err := a.Dial(ctx, at(nw, "b")); !errors.Is(err, context.Canceled) || a.Stats().Dials != 2 {
 			t.Errorf("Dial with an ended ctx = %v after %d dials", err, a.Stats().Dials)
 		}
-		time.Sleep(time.Minute)
-		if n := a.Stats().Connected + b.Stats().Connected; n != 0 {
-			t.Errorf("%d peers were connected", n)
+		c := at(nw, "c")
+		ctx, cancel = context.WithCancel(t.Context())
+		time.AfterFunc(time.Second/2, cancel)
+		a.Dial(ctx, c)
+		synctest.Wait()
+		if _, err := a.Dial(t.Context(), c); err == nil || errors.Is(err, p2p.ErrBackOff) {
+			t.Errorf("after one that was given up: %v, want the transport's error", err)
 		}
-		if _, err := a.Dial(t.Context(), at(nw, "b")); err != nil {
-			t.Errorf("the next: %v", err)
+		time.Sleep(time.Minute)
+		if n := a.Stats().Connected + b.Stats().Connected; n != 2 {
+			t.Errorf("%d peers were connected, want 1 on either side", n)
 		}
 	})
 }
@@ -76,7 +87,8 @@ func TestADialThatNobodyWantsIsGivenUp(t *testing.T) {
 // What a restarted node owes those who wait for it: at most a round trip.
 func TestANodeThatComesToUsEndsTheDial(t *testing.T) {
 	bubble(t, func(t *testing.T, nw *p2ptest.Network) {
-		a := server(t, nw, "a", nil)
+		count := &dialCounter{Transport: nw.Transport("a")}
+		a := server(t, nw, "a", func(s *p2p.Server) { s.Transport = count })
 		to := at(nw, "b")
 		nw.Crash("b")
 		time.AfterFunc(3500*time.Millisecond, func() {
@@ -88,7 +100,11 @@ func TestANodeThatComesToUsEndsTheDial(t *testing.T) {
 		start := time.Now()
 		l, err := a.Dial(t.Context(), to)
 		if took := time.Since(start); err != nil || !l.Peer().Inbound() || took > 3600*time.Millisecond {
-			t.Errorf("Dial = %v after %v, want the session from b after 3.5s", err, took)
+			t.Fatalf("Dial = %v after %v, want the session from b after 3.5s", err, took)
+		}
+		synctest.Wait()
+		if n := count.active.Load(); n != 0 {
+			t.Errorf("%d dials are still under way", n)
 		}
 		time.Sleep(10 * time.Second)
 		if err := l.Peer().Err(); err != nil {
@@ -98,30 +114,95 @@ func TestANodeThatComesToUsEndsTheDial(t *testing.T) {
 }
 
 func TestRetryJoinsASlowDial(t *testing.T) {
-	bubble(t, func(t *testing.T, nw *p2ptest.Network) {
-		old, b := at(nw, "old"), at(nw, "b")
-		f := &finder{hosts: map[node.ID][]string{b.ID: old.Hosts}} // where b is no more
-		nw.Crash("old")
-		a := server(t, nw, "a", func(s *p2p.Server) { s.Discovery = []p2p.Discovery{f} })
-		start := time.Now()
-		time.AfterFunc(10*time.Millisecond, func() { a.Retry(b.ID) })
-		time.AfterFunc(2*time.Second, func() {
-			server(t, nw, "b", nil)
-			f.hosts = map[node.ID][]string{b.ID: b.Hosts}
-			for range 5 {
-				a.Retry(b.ID)
+	for _, back := range []time.Duration{2 * time.Second, 6970 * time.Millisecond} { // the first try fails after 7s
+		bubble(t, func(t *testing.T, nw *p2ptest.Network) {
+			b := at(nw, "b")
+			f := &finder{hosts: map[node.ID][]string{b.ID: b.Hosts}}
+			a := server(t, nw, "a", func(s *p2p.Server) { s.Discovery = []p2p.Discovery{f} })
+			start := time.Now()
+			time.AfterFunc(10*time.Millisecond, func() { a.Retry(b.ID) })
+			time.AfterFunc(back, func() {
+				server(t, nw, "b", nil)
+				for range 5 {
+					a.Retry(b.ID)
+				}
+			})
+			gone := at(nw, "gone") // where b is no more
+			nw.Crash("gone")
+			l, err := a.Dial(t.Context(), &node.Node{ID: b.ID, Hosts: gone.Hosts})
+			if took := time.Since(start); err != nil || took > back+100*time.Millisecond {
+				t.Fatalf("Dial = %v after %v, want b after %v and a round trip or two", err, took, back)
+			}
+			if n := a.Stats().Dials; n != 2 {
+				t.Errorf("%d dials, want 2", n)
+			}
+			time.Sleep(20 * time.Second) // the first fails
+			if err := l.Peer().Err(); err != nil {
+				t.Errorf("it has ended: %v", err)
 			}
 		})
-		l, err := a.Dial(t.Context(), &node.Node{ID: b.ID})
-		if took := time.Since(start); err != nil || took > 2100*time.Millisecond {
-			t.Fatalf("Dial = %v after %v, want b after 2s and a round trip or two", err, took)
+	}
+}
+
+func TestRetryAddsOneDialAtMost(t *testing.T) {
+	bubble(t, func(t *testing.T, nw *p2ptest.Network) {
+		a := server(t, nw, "a", nil)
+		b := at(nw, "b")
+		nw.Crash("b")
+		for i := range 5 {
+			time.AfterFunc(time.Duration(i)*1200*time.Millisecond, func() { a.Retry(b.ID) })
 		}
+		a.Dial(t.Context(), b)
 		if n := a.Stats().Dials; n != 2 {
 			t.Errorf("%d dials, want 2", n)
 		}
-		time.Sleep(20 * time.Second) // the first fails
-		if err := l.Peer().Err(); err != nil {
-			t.Errorf("it has ended: %v", err)
+	})
+}
+
+// A dialCounter counts the dials under way.
+type dialCounter struct {
+	p2p.Transport
+	active atomic.Int32
+}
+
+func (c *dialCounter) Dial(ctx context.Context, n *node.Node) (p2p.Session, error) {
+	c.active.Add(1)
+	defer c.active.Add(-1)
+	return c.Transport.Dial(ctx, n)
+}
+
+// The peer says that it is connected already, but nothing shows of that here.
+func TestAPeerThatSpeaksOfAnotherSession(t *testing.T) {
+	bubble(t, func(t *testing.T, nw *p2ptest.Network) {
+		ln, err := nw.Transport("b").Listen(t.Context(), "b:1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			p, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			if s, err := p.Handshake(t.Context()); err == nil {
+				s.Hello(t.Context(), p2p.Hello{Version: [3]uint16{0, 1, 0}}, func(p2p.Hello) error { return p2p.DiscAlreadyConnected })
+			}
+		}()
+		a := server(t, nw, "a", nil)
+		start := time.Now()
+		_, err = a.Dial(t.Context(), at(nw, "b"))
+		if took := time.Since(start); !errors.Is(err, p2p.DiscAlreadyConnected) || took < time.Second || took > 1200*time.Millisecond {
+			t.Errorf("Dial = %v after %v, want already connected after a second", err, took)
+		}
+	})
+}
+
+func TestRemovePeerEndsADial(t *testing.T) {
+	bubble(t, func(t *testing.T, nw *p2ptest.Network) {
+		nw.SetDelay(time.Second, 0)
+		a, b := server(t, nw, "a", nil), server(t, nw, "b", nil)
+		time.AfterFunc(5*time.Second, func() { a.RemovePeer(b.Self().ID) }) // its hello is under way
+		if _, err := a.Dial(t.Context(), at(nw, "b")); !errors.Is(err, p2p.DiscRequested) {
+			t.Errorf("Dial = %v, want disconnect requested", err)
 		}
 	})
 }
@@ -231,6 +312,14 @@ func TestAddPeer(t *testing.T) {
 		time.Sleep(6 * time.Second)
 		if a.Peer(b.ID) == nil {
 			t.Error("not connected at the new address")
+		}
+		if err := a.AddPeer(&node.Node{ID: b.ID, Hosts: append(b.Hosts, "b:9")}); err != nil {
+			t.Fatal(err)
+		}
+		a.RemovePeer(b.ID)
+		time.Sleep(time.Minute)
+		if a.Peer(b.ID) != nil {
+			t.Error("connected again after RemovePeer")
 		}
 	})
 }

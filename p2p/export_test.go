@@ -1,5 +1,19 @@
 package p2p
 
+// Conns is how many places are taken among the connections.
+func (s *Server) Conns() int {
+	s.core.mu.Lock()
+	defer s.core.mu.Unlock()
+	return len(s.core.conns)
+}
+
+// Readers is how many read Events.
+func (s *Server) Readers() int {
+	s.core.mu.Lock()
+	defer s.core.mu.Unlock()
+	return len(s.core.feed.readers)
+}
+
 // Held is how much is remembered of connections and dials that may be over.
 func (s *Server) Held() int {
 	c := s.core

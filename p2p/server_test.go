@@ -341,6 +341,13 @@ func TestIdleSessionsAreLetGo(t *testing.T) {
 	})
 }
 
+func TestTheShortestIdleTimeout(t *testing.T) {
+	bubble(t, func(t *testing.T, nw *p2ptest.Network) {
+		server(t, nw, "a", func(s *p2p.Server) { s.IdleTimeout = 1 })
+		time.Sleep(10 * time.Millisecond)
+	})
+}
+
 func TestTrafficKeepsASession(t *testing.T) {
 	bubble(t, func(t *testing.T, nw *p2ptest.Network) {
 		chat := wait()
@@ -383,8 +390,9 @@ func TestRefusalsReachTheDialler(t *testing.T) {
 		if _, err := d.Dial(t.Context(), at(nw, "b")); !errors.Is(err, p2p.DiscTooManyPeers) {
 			t.Errorf("full: %v, want too many peers", err)
 		}
-		if _, err := a.Dial(t.Context(), at(nw, "a")); !errors.Is(err, p2p.DiscSelf) {
-			t.Errorf("self: %v", err)
+		before := a.Stats().Dials
+		if _, err := a.Dial(t.Context(), at(nw, "a")); !errors.Is(err, p2p.DiscSelf) || a.Stats().Dials != before {
+			t.Errorf("self: %v, want that without a dial", err)
 		}
 		for range 2 { // an address may be known the next moment, so there is no back-off
 			if _, err := a.Dial(t.Context(), &node.Node{ID: node.ID{9}}); !errors.Is(err, p2p.ErrNoAddress) || errors.Is(err, p2p.ErrBackOff) {
@@ -402,6 +410,10 @@ func TestAResolverIsAsked(t *testing.T) {
 		server(t, nw, "b", nil)
 		if _, err := a.Dial(t.Context(), &node.Node{ID: b.ID}); err != nil {
 			t.Error(err)
+		}
+		f.hosts[node.ID{}] = b.Hosts
+		if _, err := a.Dial(t.Context(), new(node.Node)); !errors.Is(err, p2p.ErrNoAddress) {
+			t.Errorf("neither id nor address: %v", err)
 		}
 	})
 }
