@@ -51,7 +51,6 @@ type simNode struct {
 	pausedT time.Duration // paused until then
 	bytes   int
 	wakeAt  time.Duration // the earliest timer in the queue
-	held    []*simEvent
 	events  map[EventKind]int
 }
 
