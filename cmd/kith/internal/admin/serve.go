@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -141,7 +142,9 @@ func (a *attached) admit(m *port.Message) (*job, bool) {
 	}
 	a.waiting++
 	a.last++
-	j := &job{id: a.last, message: m, result: make(chan result, 1)}
+	kept := *m // a program may fetch it when the handler has given up already
+	kept.Data = slices.Clone(m.Data)
+	j := &job{id: a.last, message: &kept, result: make(chan result, 1)}
 	a.running[j.id] = j
 	return j, true
 }

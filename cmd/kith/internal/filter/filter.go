@@ -61,7 +61,7 @@ func (c Command) Handle(ctx context.Context, m *port.Message) ([]byte, error) {
 	}
 	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
 	out, complaint := &limited{limit: maxReply}, &tail{limit: maxComplaint}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(m.Data), out, complaint
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(bytes.Clone(m.Data)), out, complaint // the pipe may be read until killDelay has passed
 	cmd.Env = append(os.Environ(), "KITH_FROM="+m.From.String(), fmt.Sprintf("KITH_PORT=%d", m.Port), "KITH_MODE="+m.Mode.String(), fmt.Sprintf("KITH_INDEX=%d", m.Index))
 	own(cmd)
 	cmd.WaitDelay = killDelay
