@@ -105,8 +105,10 @@ type Machine struct {
 
 	wants         wire.Want // to ask the sender of the message in hand for
 	news          []*row    // to be sent on
+	relays        []fact    // verdicts that we hold, to be sent on
 	flushed       time.Duration
-	suspects      []*row // in doubt, by us or by votes
+	suspects      []*row   // in doubt, by us or by votes
+	muted         []silent // whom we observe, or did, and who did not answer of late
 	questions     []question
 	repairs       map[uint64]repair
 	repaired      time.Duration // when we last began to compare tables

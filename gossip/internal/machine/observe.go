@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"slices"
 	"time"
 
 	"kith/gossip/internal/phi"
@@ -94,6 +95,59 @@ func (m *Machine) reached(now time.Duration) (heard, all int) {
 	return heard, len(m.subjects)
 }
 
+// A silent is somebody who has left two rounds of our pings without an answer, or
+// was convicted.
+type silent struct {
+	row   *row
+	at    time.Duration // when that was, the last time
+	ours  bool          // the pings were ours
+	asked time.Duration // when it was asked whether it can be reached again
+}
+
+// maxMute is how many of them are remembered, the last ones.
+const maxMute = 2 * K
+
+func (m *Machine) mute(now time.Duration, r *row, ours bool) {
+	m.muted = slices.DeleteFunc(m.muted, func(s silent) bool { return s.row == r || now-s.at > freshFor })
+	if len(m.muted) == maxMute {
+		m.muted = slices.Delete(m.muted, 0, 1)
+	}
+	m.muted = append(m.muted, silent{r, now, ours, never})
+}
+
+// unsure tells whether it may be we who are, or a moment ago were, cut off from
+// those who say that r is dead: others have been silent of late, and of r itself
+// we do not know that.
+func (m *Machine) unsure(now time.Duration, r *row) bool {
+	some := false
+	for _, s := range m.muted {
+		if s.row == r && s.ours && r.heard < s.at {
+			return false
+		}
+		some = some || now-s.at <= freshFor
+	}
+	return some
+}
+
+// askMuted asks those who were silent whether they can be reached again.
+func (m *Machine) askMuted(now time.Duration) {
+	for i := range m.muted {
+		s := &m.muted[i]
+		if now-s.asked < aside || now-s.at > freshFor {
+			continue
+		}
+		s.asked = now
+		ping := wire.Probe{Target: s.row.short, Origin: m.self.short}
+		m.send(s.row.rec.ID, wire.KindPing, ping.Append(nil))
+	}
+}
+
+// answeredSince tells whether somebody who was silent has been heard since then:
+// a cut has just ended.
+func (m *Machine) answeredSince(at time.Duration) bool {
+	return slices.ContainsFunc(m.muted, func(s silent) bool { return s.row.heard >= at })
+}
+
 // probe asks the subject for a sign of life, directly and through three others.
 func (m *Machine) probe(now time.Duration, s *subject) {
 	if s.rounds == 0 {
@@ -101,7 +155,9 @@ func (m *Machine) probe(now time.Duration, s *subject) {
 		m.suspect(now, s.row)
 	}
 	s.probedAt = now
-	s.rounds++
+	if s.rounds++; s.rounds >= 2 {
+		m.mute(now, s.row, true)
+	}
 	ping := wire.Probe{Target: s.row.short, Origin: m.self.short, Nonce: s.nonce}
 	b := ping.Append(nil)
 	m.send(s.row.rec.ID, wire.KindPing, b)

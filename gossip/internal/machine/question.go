@@ -1,6 +1,8 @@
 package machine
 
 import (
+	"bytes"
+	"slices"
 	"time"
 
 	"kith/gossip/internal/wire"
@@ -19,6 +21,7 @@ type question struct {
 	step step
 	at   time.Duration // when the step began
 	due  time.Duration
+	held *wire.Verdict // held: what is believed when it is due
 }
 
 type step uint8
@@ -27,6 +30,7 @@ const (
 	waiting step = iota
 	asked
 	wanted
+	held
 )
 
 // maxQuestions is how many are open at a time; further ones wait for the next
@@ -55,6 +59,40 @@ func (m *Machine) question(now time.Duration, p peer, r *row, inc uint32) {
 	m.questions = append(m.questions, q)
 }
 
+// How long a verdict waits while we are unsure: until somebody who was silent can
+// have answered; and if one has, until a refutation can have reached all.
+const (
+	holdFor = 250 * time.Millisecond
+	healFor = 500 * time.Millisecond
+)
+
+// hold passes on a verdict whose votes suffice but waits with believing it,
+// because we are unsure. It is false if there are too many questions.
+func (m *Machine) hold(now time.Duration, p peer, r *row, v *wire.Verdict) bool {
+	for i := range m.questions {
+		if m.questions[i].row == r {
+			return true
+		}
+	}
+	if len(m.questions) >= maxQuestions {
+		return false
+	}
+	own := *v
+	own.Votes = slices.Clone(v.Votes)
+	for i := range own.Votes {
+		own.Votes[i].Signature = bytes.Clone(own.Votes[i].Signature)
+	}
+	q := question{row: r, gen: r.rec.Generation, inc: v.Incarnation, from: p, at: now}
+	if m.rng.Float64() < 20/float64(len(m.living)) {
+		m.askNode(&q)
+	}
+	q.step, q.due, q.held = held, now+holdFor, &own
+	m.askMuted(now)
+	m.questions = append(m.questions, q)
+	m.relay(now, fact{wire.Entry{Kind: wire.EntryVerdict, Body: own.Append(nil)}, p.short})
+	return true
+}
+
 func (m *Machine) askNode(q *question) {
 	q.step = asked
 	n := wire.Notice{Generation: q.gen, Incarnation: q.inc}
@@ -71,6 +109,15 @@ func (m *Machine) ask(now time.Duration) {
 		}
 		if now < q.due {
 			kept = append(kept, q)
+			continue
+		}
+		if q.step == held && q.at+holdFor == q.due && m.answeredSince(q.at) {
+			q.due += healFor
+			kept = append(kept, q)
+			continue
+		}
+		if q.step == held {
+			m.convict(now, r, q.held, q.at-q.held.Age, q.from.short, byRepair)
 			continue
 		}
 		q.at, q.due = now, now+m.patienceFor()

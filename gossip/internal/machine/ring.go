@@ -135,8 +135,12 @@ func (m *Machine) refresh(now time.Duration) {
 	m.observers = m.neighbours(m.self, -1, m.observers)
 	before := m.subjects
 	m.subjects = make([]*subject, 0, K)
+	var late time.Duration
+	if slices.ContainsFunc(before, func(s *subject) bool { return s.row.status == wire.Dead }) {
+		late = inherited * m.cfg.Initial
+	}
 	for _, r := range m.neighbours(m.self, 1, nil) {
-		m.subjects = append(m.subjects, m.observe(now, r, before))
+		m.subjects = append(m.subjects, m.observe(now, r, before, late))
 	}
 	for _, s := range before {
 		if m.subject(s.row) == nil {
@@ -148,9 +152,14 @@ func (m *Machine) refresh(now time.Duration) {
 	}
 }
 
+// inherited is for how many intervals whoever comes after a dead subject of ours is
+// taken to have been silent: many may have died at once, and the dead one was among
+// those who would have known.
+const inherited = 2
+
 // observe returns the subject for r: the present one, the one that it was
-// before it left our rings, or a new one.
-func (m *Machine) observe(now time.Duration, r *row, present []*subject) *subject {
+// before it left our rings, or a new one, silent since late.
+func (m *Machine) observe(now time.Duration, r *row, present []*subject, late time.Duration) *subject {
 	for _, s := range present {
 		if s.row == r {
 			return s
@@ -159,7 +168,7 @@ func (m *Machine) observe(now time.Duration, r *row, present []*subject) *subjec
 	s := m.past[r.short]
 	delete(m.past, r.short)
 	if s == nil || s.row != r || s.gen != r.rec.Generation {
-		return &subject{row: r, gen: r.rec.Generation, win: phi.Open(now), probedAt: never, votedAt: never}
+		return &subject{row: r, gen: r.rec.Generation, win: phi.OpenLate(now, late), probedAt: never, votedAt: never}
 	}
 	s.win.Resume(now, &m.cfg.Rhythm)
 	*s = subject{row: r, gen: s.gen, win: s.win, probedAt: never, votedAt: never}

@@ -278,3 +278,61 @@ func FuzzReceive(f *testing.F) {
 		}
 	})
 }
+
+// While somebody else does not answer, a verdict is passed on but waits: for a
+// moment, or for longer if the silent one is heard again.
+func TestAVerdictWaitsWhileWeAreUnsure(t *testing.T) { // M5
+	const j, mute = 20, 30
+	for _, c := range []struct {
+		name  string
+		heard bool
+		wait  time.Duration
+	}{{"a crash", false, holdFor}, {"a cut that has ended", true, holdFor + healFor}} {
+		s := running(t, 50)
+		m := s.nodes[1].m
+		far := -1 // a reader who does not observe j
+		for i := 2; far < 0; i++ {
+			if i != j && !s.nodes[i].m.hears(s.now, s.row(i, j)) && !m.mayObserve(s.row(1, i), s.row(1, j)) {
+				far = i
+			}
+		}
+		m = s.nodes[far].m
+		m.mute(s.now, s.row(far, mute), false)
+		observers := indices(s, m.observersOf(s.row(far, j)))
+		m.Take()
+		s.tell(far, 1, wire.KindNews, news(wire.EntryVerdict, s.verdict(j, true, observers[:2]...)))
+		s.now += spreadEvery
+		m.Tick(s.now)
+		if out := s.sent(far, wire.KindNews); len(out) == 0 {
+			t.Errorf("%s: the verdict is not passed on", c.name)
+		}
+		if c.heard {
+			s.tell(far, mute, wire.KindHello, s.nodes[mute].m.beat())
+		}
+		for d := spreadEvery; d < c.wait; d += spreadEvery {
+			if s.row(far, j).status != wire.Alive {
+				t.Fatalf("%s: believed after %v, want %v", c.name, d, c.wait)
+			}
+			s.now += spreadEvery
+			m.Tick(s.now)
+		}
+		if got := s.row(far, j).status; got != wire.Dead {
+			t.Errorf("%s: status %d after %v, want dead", c.name, got, c.wait)
+		}
+	}
+}
+
+// A flood of verdicts, true or not, does not fill more than the places for them.
+func TestHeldVerdictsAreBounded(t *testing.T) { // M14
+	s := running(t, 50)
+	m := s.nodes[1].m
+	m.mute(s.now, s.row(1, 30), false)
+	for range maxQuestions {
+		m.questions = append(m.questions, question{row: s.row(1, 3)})
+	}
+	r := s.row(1, 20)
+	v, err := wire.ParseVerdict(s.verdict(20, true, 4, 5))
+	if err != nil || m.hold(s.now, peer{}, r, &v) || len(m.relays) > 0 {
+		t.Errorf("held beyond %d questions, %d relays, %v", maxQuestions, len(m.relays), err)
+	}
+}

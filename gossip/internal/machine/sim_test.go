@@ -32,13 +32,15 @@ type sim struct {
 	cut      func(a, b *simNode) bool // nil: everybody reaches everybody
 	drop     func(a, b *simNode) bool // nil: only loss decides
 	side     func(a *simNode) bool    // after a cut: verdicts about the other side are no fault
+	sick     func(a *simNode) bool    // verdicts about these are no fault
 	closed   map[[2]int]*Machine      // {to, from}: the run whose session has ended
 
-	dead map[[2]int]time.Duration // {observer, subject}: when it was first held dead
-	met  map[[2]int]time.Duration // {observer, newcomer}
-	left map[[2]int]time.Duration
-	wild int // times a node that runs, reachable by all, was held dead
-	log  []string
+	dead   map[[2]int]time.Duration // {observer, subject}: when it was first held dead
+	met    map[[2]int]time.Duration // {observer, newcomer}
+	left   map[[2]int]time.Duration
+	wild   int // times a node that runs, reachable by all, was held dead
+	ghosts int // times a node held dead that does not run was seen alive
+	log    []string
 }
 
 type simNode struct {
@@ -182,17 +184,31 @@ func (s *sim) note(x *simNode, e *Event) {
 		if _, ok := s.dead[k]; !ok {
 			s.dead[k] = s.now
 		}
+		if s.sick != nil && s.sick(y) {
+			break
+		}
 		if y.up && y.pausedT <= s.now && y.gen == e.Record.Generation && s.cut == nil && (s.side == nil || s.side(x) == s.side(y)) {
 			s.wild++
 			s.log = append(s.log, fmt.Sprintf("%v: n%d holds n%d dead (local %v) by %d votes", s.now, x.i, y.i, e.Local, len(e.Votes)))
 		}
 	case Joined:
 		s.met[k] = s.now
+		s.haunt(k, y)
+	case Returned:
+		s.haunt(k, y)
 	case Parted:
 		s.left[k] = s.now
 	}
 	if e.Kind == Joined || e.Kind == Returned {
 		delete(s.dead, k)
+	}
+}
+
+// haunt counts a ghost: k[0] sees alive again whom it held dead and who is.
+func (s *sim) haunt(k [2]int, y *simNode) {
+	if since, ok := s.dead[k]; ok && !y.up && y.downAt < since {
+		s.ghosts++
+		s.log = append(s.log, fmt.Sprintf("%v: n%d sees the ghost of n%d", s.now, k[0], k[1]))
 	}
 }
 

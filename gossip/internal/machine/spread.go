@@ -15,6 +15,17 @@ func (m *Machine) passOn(now time.Duration, r *row, what uint8, from uint64) {
 	}
 	r.pending |= what
 	r.from = from
+	m.flushSoon(now)
+}
+
+// relay queues a fact that our table does not hold. There are not more of them
+// than questions.
+func (m *Machine) relay(now time.Duration, f fact) {
+	m.relays = append(m.relays, f)
+	m.flushSoon(now)
+}
+
+func (m *Machine) flushSoon(now time.Duration) {
 	if m.flushAt == unset {
 		m.flushAt = max(now, m.flushed+spreadEvery)
 	}
@@ -30,7 +41,11 @@ func (m *Machine) flush(now time.Duration) {
 		told[r.from] = true
 		list = append(list, r.take(now)...)
 	}
-	m.news = m.news[:0]
+	for _, f := range m.relays {
+		told[f.from] = true
+	}
+	list = append(list, m.relays...)
+	m.news, m.relays = m.news[:0], nil
 	m.sendFacts(m.observers, list, told)
 }
 

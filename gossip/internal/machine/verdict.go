@@ -208,6 +208,7 @@ func (m *Machine) convict(now time.Duration, r *row, v *wire.Verdict, at time.Du
 	}
 	e.Votes, e.Observers = m.voters(v), len(m.observersOf(r))
 	known := r.status == wire.Dead
+	m.mute(now, r, false)
 	m.set(r, r.rec, v.Incarnation, wire.Dead, v.Append(nil), at)
 	m.changed = now
 	m.forget(r)

@@ -29,6 +29,10 @@ type Window struct {
 // Open returns a window that starts to listen now.
 func Open(now time.Duration) Window { return Window{beat: now, life: now} }
 
+// OpenLate returns one for a node that has been silent for some time as far as is
+// known: who listened to it is gone.
+func OpenLate(now, silence time.Duration) Window { return Window{beat: now, life: now - silence} }
+
 // Beat counts a heartbeat. An interval under a quarter heartbeat is no sample:
 // it comes from a burst on the way, not from the node.
 func (w *Window) Beat(now time.Duration, r *Rhythm) {
