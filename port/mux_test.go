@@ -166,3 +166,19 @@ func TestConnectSaysWhyNot(t *testing.T) {
 		}
 	}
 }
+
+// A Mux that does not know its generation leaves it to the session's hello.
+func TestAnotherGenerationIsStale(t *testing.T) {
+	r := newRig(t, new(p2ptest.Network), new(Mux), new(Mux))
+	handle(t, r.b, 1, Request, echo)
+	for _, generation := range []uint64{r.srvB.Epoch - 1, r.srvB.Epoch + 1} {
+		if _, err := r.a.Connect(within(t), r.srvA, r.nodeB, generation, 1); !errors.Is(err, ErrStale) {
+			t.Errorf("Connect to generation %d = %v, want ErrStale: %d is there", generation, err, r.srvB.Epoch)
+		}
+	}
+	c, err := r.a.Connect(within(t), r.srvA, r.nodeB, r.srvB.Epoch, 1)
+	if err != nil {
+		t.Fatalf("Connect to the generation that is there = %v", err)
+	}
+	c.Close()
+}

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"kith/p2p"
+	"kith/p2p/p2ptest"
 )
 
 // rounds is a session whose writer is led by the test: it takes what was posted,
@@ -19,7 +21,10 @@ type rounds struct {
 	posted []kind // for the next round
 	round  []kind
 	sent   []kind
-	post   func() // called once, in TryPost
+	first  []byte      // the body of what was put first
+	full   bool        // TryPost says no
+	some   atomic.Bool // has been posted
+	post   func()      // called once, in TryPost
 }
 
 func (r *rounds) Attach(func([]p2p.Msg), func(func(uint64, []byte, []byte) bool)) {}
@@ -32,14 +37,20 @@ func (r *rounds) TryPost(code uint64, _, _ []byte) bool {
 		r.post = nil
 		post()
 	}
-	r.posted = append(r.posted, kind(code))
-	return true
+	if !r.full {
+		r.posted = append(r.posted, kind(code))
+		r.some.Store(true)
+	}
+	return !r.full
 }
 
 func (r *rounds) take() { r.round, r.posted = r.posted, nil }
 
 func (r *rounds) write() {
-	r.link.fill(func(code uint64, _, _ []byte) bool {
+	r.link.fill(func(code uint64, _, body []byte) bool {
+		if r.first == nil {
+			r.first = slices.Clone(body)
+		}
 		r.round = append(r.round, kind(code))
 		return true
 	})
@@ -149,5 +160,48 @@ func TestAPeerThatDoesNotHeed(t *testing.T) {
 	}
 	if _, err := p.a.open(within(t), 1, 77); fmt.Sprint(err) != ErrDraining.Error() {
 		t.Errorf("open of another generation, where none is known = %v", err)
+	}
+}
+
+// The session ends under calls that were certainly not sent: they go to the next
+// session. One that may have been sent does not.
+func TestWhatWasNeverSentIsTriedAgain(t *testing.T) {
+	for name, test := range map[string]struct {
+		mode Mode
+		sent bool
+	}{
+		"request":            {Request, false},
+		"message":            {Send, false},
+		"request, once sent": {Request, true},
+	} {
+		net := newRig(t, new(p2ptest.Network), new(Mux), new(Mux))
+		handle(t, net.b, 1, test.mode, echo)
+		c := net.connect(t, 1)
+		r, s := newRounds()
+		r.full, s.mode, s.flow.ordered = !test.sent, test.mode, test.mode == Send
+		old := c.current.Swap(&attached{s, func() {}})
+		defer c.let(old)
+		done := make(chan error, 1)
+		go func() {
+			if test.mode == Send {
+				done <- c.Send(within(t), []byte("hi"))
+				return
+			}
+			_, err := c.Request(within(t), []byte("hi"))
+			done <- err
+		}()
+		for waits := false; !waits; runtime.Gosched() {
+			r.link.mu.Lock()
+			waits = r.link.quick.first != nil || s.flow.first != nil || r.some.Load()
+			r.link.mu.Unlock()
+		}
+		end := closedError(errors.New("reset"))
+		r.link.mu.Lock()
+		r.link.streams[s.id] = s
+		r.link.mu.Unlock()
+		r.link.fail(end)
+		if err := <-done; test.sent != errors.Is(err, ErrClosed) || !test.sent && err != nil {
+			t.Errorf("%s: the call ended with %v", name, err)
+		}
 	}
 }

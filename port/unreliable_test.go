@@ -98,11 +98,30 @@ func TestS8EveryDropIsCounted(t *testing.T) {
 				if got := uint64(handled.Load()) + dropped; got != n {
 					t.Errorf("%d handled and %d dropped, want %d together", handled.Load(), dropped, n)
 				}
+				if most := int64(192*turn + gramQueue); !carried && handled.Load() > most {
+					t.Errorf("%d were kept for a stuck handler, want at most %d", handled.Load(), most)
+				}
 				if !carried && last.Load() != n-1 {
 					t.Errorf("the last message handled is %d, want %d: the oldest are dropped", last.Load(), n-1)
 				}
 			})
 		})
+	}
+}
+
+// Without a carrier a full session costs the oldest messages, and no time.
+func TestS8TheOldestIsDropped(t *testing.T) {
+	r, s := newRounds()
+	r.full = true
+	s.mode = Unreliable
+	for i := range maxDatagrams + 44 {
+		if err := s.sendUnreliable([]byte{byte(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r.write()
+	if len(r.sent) != maxDatagrams || r.first[0] != 44 || r.link.mux.Stats().Dropped != 44 {
+		t.Errorf("%d sent, the first is %d, %d dropped; want %d, 44 and 44", len(r.sent), r.first[0], r.link.mux.Stats().Dropped, maxDatagrams)
 	}
 }
 
