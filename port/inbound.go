@@ -56,6 +56,7 @@ func (l *link) onOpen(f *frame) error {
 	in.initLocked()
 	l.inbounds[f.id] = in
 	l.mu.Unlock()
+	l.hold()
 	l.tell(&frame{
 		kind: kindOpened, id: f.id, mode: svc.mode, window: uint32(in.first),
 		max: uint32(svc.mode.limit(m.limits().maxMessage)), detail: m.Self.Generation, body: []byte(svc.name),
@@ -101,6 +102,20 @@ func (l *link) onLeave(f *frame) {
 	delete(l.inbounds, f.id)
 	in.leaveLocked()
 	l.mu.Unlock()
+	l.hold()
+}
+
+// hold keeps the session while the peer has streams open. Its own leases are not
+// known here, and a handler may be silent for longer than idle sessions live.
+func (l *link) hold() {
+	switch {
+	case l.lend == nil:
+	case l.lease == nil && len(l.inbounds) > 0:
+		l.lease = l.lend()
+	case l.lease != nil && len(l.inbounds) == 0:
+		l.lease.Release()
+		l.lease = nil
+	}
 }
 
 // shut ends the streams of a port, or all if svc is nil, and tells the peer.

@@ -65,6 +65,8 @@ type link struct {
 	over    bool       // no more is read
 	// inbounds is changed with mu held too.
 	inbounds map[uint32]*inbound
+	lend     func() *p2p.Lease                                           // nil where sessions do not end for want of use
+	lease    *p2p.Lease                                                  // while there are inbounds
 	calls    [segments]atomic.Pointer[[segmentSize]atomic.Pointer[call]] // by place; others may clear
 	parts    map[uint32]*assembly                                        // of requests, by place
 	works    []work

@@ -41,6 +41,9 @@ func (m *Mux) serve(peer *p2p.Peer, ref node.Ref, s session, rw p2p.MsgReadWrite
 	}
 	g, _ := rw.(p2p.Datagrams)
 	l := newLink(m, ref, d, g)
+	if peer != nil {
+		l.lend = peer.Lease
+	}
 	if !m.add(peer, l) {
 		return p2p.DiscQuitting
 	}
