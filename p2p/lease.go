@@ -6,9 +6,10 @@ import (
 	"kith/node"
 )
 
-// A Lease keeps a session open for whoever holds it. Many may hold one on the
-// same session; it may end all the same, when the peer or the network ends it.
-// It is safe for concurrent use.
+// A Lease keeps us from ending a session for want of use. Many may hold one on
+// the same session. It may end all the same: the network or the peer can end it,
+// which knows nothing of our leases and lets go of an idle session unless it has
+// one of its own. It is safe for concurrent use.
 type Lease struct {
 	peer    *Peer
 	release func()

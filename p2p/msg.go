@@ -21,8 +21,9 @@ type MsgReader interface {
 // A MsgWriter sends messages of one protocol.
 type MsgWriter interface {
 	// WriteMsg sends a message, or waits while the peer is too slow to take more.
-	// It returns when the message is queued, not when it has arrived. It may be
-	// called by several goroutines.
+	// It returns when the message is queued, not when it has arrived. ErrTooLarge
+	// and ErrBadCode are about the message, and the session goes on; any other
+	// error says why the session has ended. Several goroutines may call it.
 	WriteMsg(Msg) error
 }
 

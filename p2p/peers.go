@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"kith/node"
@@ -28,12 +30,37 @@ func (c *core) open(n *conn, theirs Hello, protos []Protocol) (*Peer, error) {
 	}
 	c.cfg.log.Log(context.Background(), c.peerLevel(), "peer connected", "peer", p.ID().Short(), "addr", p.RemoteAddr(), "name", p.Name(), "inbound", p.inbound)
 	for i, proto := range protos {
-		c.loops.Go(func() { c.drop(p, runError(proto.Run(p, rws[i]))) })
+		c.loops.Go(func() { c.runProtocol(proto, p, rws[i]) })
 	}
 	if len(protos) == 0 {
 		c.loops.Go(func() { <-p.session.Done(); c.drop(p, nil) })
 	}
 	return p, nil
+}
+
+func (c *core) runProtocol(proto Protocol, p *Peer, rw MsgReadWriter) {
+	c.countRun(proto.Name, 1)
+	err := proto.Run(p, rw)
+	c.countRun(proto.Name, -1)
+	c.drop(p, runError(err))
+}
+
+func (c *core) countRun(name string, change int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.runs[name] += change
+}
+
+// sayStuck names the protocols that hold up Close.
+func (c *core) sayStuck() {
+	c.mu.Lock()
+	runs := maps.Clone(c.runs)
+	c.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(runs)) {
+		if n := runs[name]; n > 0 {
+			c.cfg.log.Warn("closing waits for Runs that do not return", "proto", name, "peers", n)
+		}
+	}
 }
 
 // enter makes p the peer of n's place, unless another has taken that place.

@@ -99,7 +99,8 @@ type core struct {
 	pending  map[*handshake]bool // accepted; at most MaxPendingPeers
 	filling  int                 // dials begun for a Discovery
 	quitting bool
-	changed  chan struct{} // closed and replaced when conns or filling change
+	runs     map[string]int // how many Runs of a protocol have not returned
+	changed  chan struct{}  // closed and replaced when conns or filling change
 	feed     feed
 	count    counters
 
@@ -148,7 +149,7 @@ func start(cfg config) (*core, error) {
 	}
 	c := &core{
 		cfg: cfg, local: node.NewLocal(cfg.Transport.ID(), node.Cert),
-		conns: make(map[node.ID]*conn), dials: make(map[target]*dialing), pending: make(map[*handshake]bool),
+		conns: make(map[node.ID]*conn), dials: make(map[target]*dialing), pending: make(map[*handshake]bool), runs: make(map[string]int),
 		static: make(map[target]*kept), trusted: make(map[node.ID]bool), changed: make(chan struct{}),
 		throttle: throttle{wide: cfg.Policy == Fill},
 	}
@@ -207,7 +208,8 @@ func (c *core) run() {
 
 // Close ends everything and returns when the last goroutine has: it stops
 // listening and dialling, closes the Discovery while the peers are still there,
-// tells the peers that we are shutting down, and waits for every Run to return.
+// tells the peers that we are shutting down, and waits for every Run to return;
+// after five seconds it logs for which.
 // It may be called at any time, more than once, but not from within a Run.
 func (s *Server) Close() error {
 	s.mu.Lock()
@@ -227,6 +229,9 @@ func (s *Server) Close() error {
 	return nil
 }
 
+// stuckTime is how long Close waits until it says for whom.
+const stuckTime = 5 * time.Second
+
 func (c *core) close() {
 	c.mu.Lock()
 	c.quitting = true
@@ -242,6 +247,8 @@ func (c *core) close() {
 		ending.Go(func() { c.drop(p, DiscQuitting) })
 	}
 	ending.Wait()
+	stuck := time.AfterFunc(stuckTime, c.sayStuck)
+	defer stuck.Stop()
 	c.loops.Wait()
 	c.mu.Lock()
 	c.feed.close()

@@ -602,3 +602,27 @@ func TestOrdinaryBadLuckIsNotHeldAgainstAnAddress(t *testing.T) {
 		})
 	}
 }
+
+func TestCloseSaysForWhomItWaits(t *testing.T) {
+	bubble(t, func(t *testing.T, nw *p2ptest.Network) {
+		var log logbook
+		deaf := wait()
+		deaf.Name = "deaf"
+		deaf.Run = func(p *p2p.Peer, _ p2p.MsgReadWriter) error {
+			<-p.Done()
+			time.Sleep(10 * time.Second)
+			return nil
+		}
+		a := server(t, nw, "a", func(s *p2p.Server) {
+			s.Protocols, s.Logger = []p2p.Protocol{wait(), deaf}, log.logger(slog.LevelWarn)
+		})
+		server(t, nw, "b", func(s *p2p.Server) { s.Protocols = []p2p.Protocol{wait(), deaf} })
+		if _, err := a.Dial(t.Context(), at(nw, "b")); err != nil {
+			t.Fatal(err)
+		}
+		a.Close()
+		if text := log.String(); !strings.Contains(text, "proto=deaf peers=1") || strings.Contains(text, "proto=wait") {
+			t.Errorf("the log is %q, want a line about deaf alone", text)
+		}
+	})
+}
