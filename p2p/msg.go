@@ -47,7 +47,9 @@ type Direct interface {
 	// The session calls fill on its writer whenever it has room after a Wake.
 	// fill calls put for each message it wants to send now; put copies, and says
 	// false when there is no room left (the message was not taken): fill returns
-	// and will be called again without another Wake. fill must not block.
+	// and will be called again without another Wake. fill must not block. What is
+	// put may overtake what is posted meanwhile: where the order of two messages
+	// matters, send both the same way.
 	Attach(deliver func(batch []Msg), fill func(put func(code uint64, head, body []byte) bool))
 	// Post queues one message whose payload is head followed by body, together
 	// at most MaxPost bytes. Both are copied. It waits while too much is queued
