@@ -15,6 +15,11 @@ import (
 // what waited for it is dropped.
 func (e *engine) connect(l *link) bool {
 	e.mu.Lock()
+	if !e.mayDialLocked(l) {
+		l.clearLocked(e)
+		e.mu.Unlock()
+		return false
+	}
 	n := &node.Node{ID: l.id}
 	if rec := e.m.Lookup(l.id); rec != nil {
 		n = nodeOf(rec)
@@ -26,6 +31,7 @@ func (e *engine) connect(l *link) bool {
 	}
 	open := false
 	e.do(func(now time.Duration) {
+		e.dialing--
 		if err == nil {
 			e.giveBackLocked(l)
 			l.lease, open = lease, true
@@ -39,6 +45,20 @@ func (e *engine) connect(l *link) bool {
 		}
 	})
 	return open
+}
+
+// maxDials is how many nodes are dialled at a time that are no neighbours of ours.
+// What is to be said to more is dropped: a member may have listed addresses
+// without end.
+const maxDials = 256
+
+// mayDialLocked counts a dial, unless there are too many.
+func (e *engine) mayDialLocked(l *link) bool {
+	if e.dialing >= maxDials && !l.partner {
+		return false
+	}
+	e.dialing++
+	return true
 }
 
 // dial calls the Dialer, which may not be ready yet when we are.

@@ -36,6 +36,7 @@ type engine struct {
 	seeds     map[string]*seedLink
 	queued    int // bytes in all outboxes
 	senders   int // how many run
+	dialing   int // how many of them wait for a session
 	idle      []chan struct{}
 	unused    []*p2p.Lease // to be released when the lock is free
 	feed      []*reader

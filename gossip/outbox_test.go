@@ -86,6 +86,24 @@ func TestAllOutboxesShareABudget(t *testing.T) {
 	}
 }
 
+// Nobody can have us dial without end.
+func TestDialsAreBounded(t *testing.T) {
+	e, l := idleEngine()
+	for range maxDials {
+		if !e.mayDialLocked(l) {
+			t.Fatalf("dial %d is refused", e.dialing)
+		}
+	}
+	e.putLocked(&machine.Send{To: l.id, Kind: wire.KindNews, Payload: []byte("late")})
+	if e.connect(l) || len(l.queue) != 0 || e.count.Dropped != 1 {
+		t.Errorf("dial %d: %d messages wait, %d dropped; want none, 1", maxDials+1, len(l.queue), e.count.Dropped)
+	}
+	l.partner = true
+	if !e.mayDialLocked(l) {
+		t.Error("a neighbour is not dialled")
+	}
+}
+
 func TestOnlyTheNewestHeartbeatWaits(t *testing.T) {
 	e, l := idleEngine()
 	for i := range 5 {

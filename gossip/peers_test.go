@@ -1,7 +1,10 @@
 package gossip_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,33 +30,54 @@ func (r *rig) stranger(name string, run func(*p2p.Peer, p2p.MsgReadWriter) error
 	return srv
 }
 
-func TestNonsenseEndsTheSession(t *testing.T) {
-	inTime(t, 2, lan(), func(t *testing.T, r *rig) {
-		ended := make(chan error, 1)
-		srv := r.stranger("evil", func(_ *p2p.Peer, rw p2p.MsgReadWriter) error {
-			if err := rw.WriteMsg(p2p.Msg{Code: 8, Payload: []byte{1, 0xff, 0xff, 0xff, 0xff, 0x0f}}); err != nil {
-				return err
-			}
-			for {
-				if _, err := rw.ReadMsg(); err != nil {
-					ended <- err
-					return err
+// M14: what no honest member says ends its session, in words, and changes nothing.
+func TestBreachesEndTheSession(t *testing.T) {
+	short := func(kind uint64, n int) p2p.Msg { return p2p.Msg{Code: kind, Payload: make([]byte, n)} }
+	entry := func(kind byte, body []byte) p2p.Msg {
+		return p2p.Msg{Code: 8, Payload: append(binary.AppendUvarint([]byte{kind}, uint64(len(body))), body...)}
+	}
+	for name, c := range map[string]struct {
+		msg  p2p.Msg
+		want string
+	}{
+		"a length that is not there":   {p2p.Msg{Code: 8, Payload: []byte{1, 0xff, 0xff, 0xff, 0xff, 0x0f}}, "gossip: parse entries: entry 0 is cut off"},
+		"a heartbeat cut short":        {short(0, 23), "gossip: parse heartbeat: too short"},
+		"a vote cut short":             {short(5, 10), "gossip: parse vote: too short"},
+		"a want that claims too much":  {p2p.Msg{Code: 9, Payload: []byte{0xff, 0xff}}, "gossip: parse want: too short"},
+		"digests that claim too much":  {p2p.Msg{Code: 11, Payload: append(make([]byte, 8), 0xff, 0xff)}, "gossip: parse digests: too short"},
+		"a message too large":          {short(8, 64<<10+1), "gossip: size of a news message is 65537, the limit is 65536"},
+		"a record too large":           {entry(1, make([]byte, 16<<10+1)), "gossip: record size is 16385, the limit is 16384"},
+		"a record of nothing":          {entry(1, nil), "gossip: parse record: no signature"},
+		"a record without a signature": {entry(1, append(append([]byte{64}, make([]byte, 64)...), bytes.Repeat([]byte{1}, 45)...)), "cert: wrong signature"},
+		"a record of nobody":           {entry(1, append(append([]byte{64}, make([]byte, 64)...), append([]byte{1}, make([]byte, 44)...)...)), "gossip: parse record: no id"},
+		"an incarnation too high":      {entry(1, append(append([]byte{0, 1}, bytes.Repeat([]byte{1}, 40)...), 0xff, 0xff, 0xff, 0xff)), "gossip: incarnation is 4294967295, the limit is 1073741823"},
+		"a verdict of too many votes":  {entry(3, append(make([]byte, 24), 17)), "gossip: number of votes is 17, the limit is 16"},
+		"a claim of no status":         {entry(2, append(make([]byte, 24), 9, 0)), "gossip: parse claim: status 9 is neither alive nor left"},
+	} {
+		inTime(t, 2, lan(), func(t *testing.T, r *rig) {
+			ended := make(chan error, 1)
+			srv := r.stranger("evil", func(_ *p2p.Peer, rw p2p.MsgReadWriter) error {
+				err := rw.WriteMsg(c.msg)
+				for err == nil {
+					_, err = rw.ReadMsg()
 				}
+				ended <- err
+				return err
+			})
+			defer srv.Close()
+			select {
+			case err := <-ended:
+				if !errors.Is(err, p2p.DiscSubprotocolError) || !strings.Contains(err.Error(), c.want) {
+					t.Errorf("%s: ended with %v, want a protocol error: %s", name, err, c.want)
+				}
+			case <-time.After(time.Second):
+				t.Errorf("%s: the session goes on", name)
+			}
+			if got := len(r.nodes[0].g.Members()); got != 2 || !r.all(2)() {
+				t.Errorf("%s: %d members, want 2", name, got)
 			}
 		})
-		defer srv.Close()
-		select {
-		case err := <-ended:
-			if !errors.Is(err, p2p.DiscSubprotocolError) {
-				t.Errorf("ended with %v, want a protocol error", err)
-			}
-		case <-time.After(time.Second):
-			t.Error("the session goes on")
-		}
-		if got := len(r.nodes[0].g.Members()); got != 2 {
-			t.Errorf("%d members, want 2", got)
-		}
-	})
+	}
 }
 
 // A peer that does not read costs a bounded queue and holds up nobody.

@@ -215,7 +215,7 @@ func (m *Machine) learnVerdict(now time.Duration, p peer, body []byte, w way) (*
 		m.refute(now, v.Incarnation)
 		return nil, nil
 	}
-	if r.status == wire.Alive && !doubtful && m.unsure(now, r) && m.hold(now, p, r, &v) {
+	if r.status == wire.Alive && !doubtful && (m.unsure(now, r) || now < r.patience) && m.hold(now, p, r, &v) {
 		return nil, nil
 	}
 	m.convict(now, r, &v, now-v.Age, p.short, w)

@@ -107,8 +107,9 @@ type Machine struct {
 	news          []*row    // to be sent on
 	relays        []fact    // verdicts that we hold, to be sent on
 	flushed       time.Duration
-	suspects      []*row   // in doubt, by us or by votes
-	muted         []silent // whom we observe, or did, and who did not answer of late
+	suspects      []*row                   // in doubt, by us or by votes
+	muted         []silent                 // whom we observe, or did, and who did not answer of late
+	errands       map[errand]time.Duration // pings that we have passed on, and when
 	questions     []question
 	repairs       map[uint64]repair
 	repaired      time.Duration // when we last began to compare tables
@@ -118,6 +119,7 @@ type Machine struct {
 	seeds         []seed
 	joined        bool
 	refuted       time.Duration
+	outdated      time.Duration
 	sequence      uint32
 	lastTick      time.Duration
 	lookedForRoom time.Duration
@@ -138,9 +140,9 @@ func New(cfg Config, self wire.Record, pub crypto.PublicKey, notary Notary, rng 
 	}
 	m := &Machine{
 		cfg: cfg, notary: notary, rng: rng, table: newTable(now),
-		past: map[uint64]*subject{}, boxes: map[uint64]*box{}, repairs: map[uint64]repair{},
+		past: map[uint64]*subject{}, boxes: map[uint64]*box{}, repairs: map[uint64]repair{}, errands: map[errand]time.Duration{},
 		strangers: map[uint64]time.Duration{}, served: map[run]time.Duration{},
-		flushed: never, lookedForRoom: never, repaired: never, differs: unset, refuted: never, lastTick: now,
+		flushed: never, lookedForRoom: never, repaired: never, differs: unset, refuted: never, outdated: never, lastTick: now,
 		tickAt: now + time.Duration(rng.Int64N(int64(cfg.Heartbeat))), evalAt: unset, flushAt: unset, joinAt: unset, collectAt: now + cfg.Collect,
 		joined: len(cfg.Seeds) == 0,
 	}
@@ -273,7 +275,7 @@ func (m *Machine) dispatch(now time.Duration, p peer, kind wire.Kind, b []byte) 
 	case wire.KindHeartbeat, wire.KindHello:
 		return m.onBeat(now, p, kind, b)
 	case wire.KindPing, wire.KindPingRequest:
-		return m.onProbe(p, kind, b)
+		return m.onProbe(now, p, kind, b)
 	case wire.KindAck:
 		return m.onAck(now, p, b)
 	case wire.KindVote:

@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -170,13 +171,39 @@ func (m *Machine) probe(now time.Duration, s *subject) {
 	}
 }
 
-func (m *Machine) onProbe(p peer, kind wire.Kind, payload []byte) error {
+// An errand is a ping that we have passed on: its ack may go back by us.
+type errand struct {
+	target, origin uint64
+	nonce          uint32
+}
+
+// Of so many errands at a time, each for so long, we keep account; more are not
+// run. Nobody can have us call others, or strangers, without end.
+const (
+	maxErrands = 1024
+	errandFor  = 10 * time.Second
+)
+
+// run notes an errand, unless there are too many.
+func (m *Machine) run(now time.Duration, e errand) bool {
+	if _, ok := m.errands[e]; !ok && len(m.errands) >= maxErrands {
+		maps.DeleteFunc(m.errands, func(_ errand, at time.Duration) bool { return now-at > errandFor })
+		if len(m.errands) >= maxErrands {
+			return false
+		}
+	}
+	m.errands[e] = now
+	return true
+}
+
+func (m *Machine) onProbe(now time.Duration, p peer, kind wire.Kind, payload []byte) error {
 	q, err := wire.ParseProbe(payload)
 	if err != nil {
 		return err
 	}
 	if kind == wire.KindPingRequest {
-		if r := m.rows[q.Target]; r != nil && r != m.self && q.Origin == p.short {
+		r := m.rows[q.Target]
+		if r != nil && r != m.self && p.row != nil && q.Origin == p.short && m.run(now, errand{q.Target, q.Origin, q.Nonce}) {
 			m.send(r.rec.ID, wire.KindPing, q.Append(nil))
 		}
 		return nil
@@ -206,7 +233,8 @@ func (m *Machine) onAck(now time.Duration, p peer, payload []byte) error {
 		return nil
 	}
 	if a.Origin != m.self.short {
-		if r := m.rows[a.Origin]; r != nil && a.Target == p.short {
+		at, ok := m.errands[errand{a.Target, a.Origin, a.Nonce}]
+		if r := m.rows[a.Origin]; r != nil && ok && now-at <= errandFor && a.Target == p.short {
 			m.send(r.rec.ID, wire.KindAck, a.Append(nil))
 		}
 		return nil

@@ -82,6 +82,18 @@ func (m *Machine) claim(inc uint32, status wire.Status) ([]byte, error) {
 	return c.Append(nil), nil
 }
 
+// outdateEvery is how often hard votes on us can make us say something new.
+const outdateEvery = time.Minute
+
+// outdate makes votes on us worthless that were sure but not enough: somebody may
+// have kept them, to bring them forward another day.
+func (m *Machine) outdate(now time.Duration) {
+	if now-m.outdated >= outdateEvery {
+		m.outdated = now
+		_ = m.restate(now, m.self.inc, func(*wire.Record) {})
+	}
+}
+
 // refute says that we live after somebody held us dead at an incarnation, at
 // most once a second. That we were cut off says nothing about the others.
 func (m *Machine) refute(now time.Duration, inc uint32) {

@@ -321,6 +321,9 @@ func (s *sim) crash(i int, hint bool) {
 	}
 	for _, rec := range x.m.Partners(s.now) {
 		y := s.by[rec.ID]
+		if y == nil {
+			continue
+		}
 		s.push(&simEvent{at: s.now + s.latency(), do: func() {
 			if y.up {
 				s.closed[[2]int{y.i, x.i}] = run

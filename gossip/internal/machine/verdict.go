@@ -96,6 +96,9 @@ func (m *Machine) onVote(now time.Duration, p peer, payload []byte) error {
 			a := wire.Ack{Target: r.short, Origin: p.short, Generation: v.Generation}
 			m.send(p.id, wire.KindAck, a.Append(nil))
 		}
+		if v.Hard && r.is(v.Generation, v.Incarnation) && m.mayObserve(p.row, r) {
+			m.outdate(now)
+		}
 		return nil
 	case r.before(v.Generation, v.Incarnation, wire.Alive) && !r.local:
 		m.want(now, r.short)
@@ -245,31 +248,32 @@ func (m *Machine) forget(r *row) {
 }
 
 // convinced tells whether the votes of a verdict are enough: two hard ones of
-// observers in our table, or soft ones of most of them.
+// observers in our table, or soft ones of most of them. It takes out of v what is
+// no vote of such an observer, so that nobody is shown or told that it was; a vote
+// that is not its voter's spoils them all, for nobody honest passes it on.
 func (m *Machine) convinced(r *row, v *wire.Verdict) bool {
-	enough := max(2, len(m.observersOf(r))/2+1)
 	known := m.boxes[r.short]
-	hard, all := 0, 0
+	hard := 0
+	var good []wire.Ballot
 	for i := range v.Votes {
 		b := &v.Votes[i]
 		voter := m.rows[b.Observer]
-		twice := slices.ContainsFunc(v.Votes[:i], func(o wire.Ballot) bool { return o.Observer == b.Observer })
+		twice := slices.ContainsFunc(good, func(o wire.Ballot) bool { return o.Observer == b.Observer })
 		if voter == nil || voter == r || twice || !m.mayObserve(voter, r) {
 			continue
 		}
 		vote := v.Vote(b)
 		if !known.holds(voter, &vote) && !m.notary.Verify(voter.rec.PublicKey(), vote.Message(r.rec.ID, voter.rec.ID), b.Signature) {
 			m.stats.Unproved++
-			continue
+			return false
 		}
-		if all++; b.Hard {
+		good = append(good, *b)
+		if b.Hard {
 			hard++
 		}
-		if hard >= 2 || all >= enough {
-			return true
-		}
 	}
-	return false
+	v.Votes = good
+	return hard >= 2 || len(good) >= max(2, len(m.observersOf(r))/2+1)
 }
 
 // holds tells whether we have checked this very vote before.

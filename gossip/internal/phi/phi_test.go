@@ -68,3 +68,16 @@ func TestTheWindowForgets(t *testing.T) {
 		t.Errorf("Mean = %v, want the old rhythm forgotten", m)
 	}
 }
+
+// Who is inherited is silent from the start, but the time before is no sample.
+func TestOpenLate(t *testing.T) {
+	r := Rhythm{Heartbeat: time.Second, Initial: time.Second, Max: 10 * time.Second, Samples: 1000}
+	w := OpenLate(time.Minute, 2*time.Second)
+	if got := w.Phi(time.Minute, &r); got != 2 {
+		t.Errorf("Phi = %v, want 2", got)
+	}
+	w.Beat(time.Minute+time.Second, &r)
+	if got := w.Mean(&r); got != time.Second {
+		t.Errorf("Mean = %v, want 1s", got)
+	}
+}

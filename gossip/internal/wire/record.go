@@ -251,6 +251,8 @@ func parseHead(c *cursor) (h Head, err error) {
 	switch {
 	case c.short:
 		return h, bad("record", "too short")
+	case h.ID.IsZero(): // which names nobody, and for which anybody can sign
+		return h, bad("record", "no id")
 	case h.Incarnation > MaxIncarnation:
 		return h, &LimitError{What: "incarnation", Got: int(h.Incarnation), Max: MaxIncarnation}
 	}
