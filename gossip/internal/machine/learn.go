@@ -201,7 +201,8 @@ func (m *Machine) learnVerdict(now time.Duration, p peer, body []byte, w way) (*
 	if !r.before(v.Generation, v.Incarnation, wire.Dead) {
 		return r, nil
 	}
-	doubtful := w == byRepair || v.Age > freshFor || m.hears(now, r)
+	sick := m.sick(now) // then news may not reach us at all, only repairs do
+	doubtful := w == byRepair && !sick || v.Age > freshFor || m.hears(now, r)
 	if doubtful && r.status == wire.Alive && r != m.self && !m.answered(r, v.Incarnation) {
 		m.question(now, p, r, v.Incarnation)
 		return nil, nil
@@ -215,7 +216,7 @@ func (m *Machine) learnVerdict(now time.Duration, p peer, body []byte, w way) (*
 		m.refute(now, v.Incarnation)
 		return nil, nil
 	}
-	if r.status == wire.Alive && !doubtful && (m.unsure(now, r) || now < r.patience) && m.hold(now, p, r, &v) {
+	if r.status == wire.Alive && !doubtful && (sick || m.unsure(now, r) || now < r.patience) && m.hold(now, p, r, &v, w) {
 		return nil, nil
 	}
 	m.convict(now, r, &v, now-v.Age, p.short, w)

@@ -68,11 +68,13 @@ const (
 
 // hold passes on a verdict whose votes suffice but waits with believing it,
 // because we are unsure. It is false if there are too many questions.
-func (m *Machine) hold(now time.Duration, p peer, r *row, v *wire.Verdict) bool {
-	for i := range m.questions {
-		if m.questions[i].row == r {
-			return true
-		}
+func (m *Machine) hold(now time.Duration, p peer, r *row, v *wire.Verdict, w way) bool {
+	i := slices.IndexFunc(m.questions, func(q question) bool { return q.row == r })
+	if i >= 0 && m.questions[i].step == held {
+		return true
+	}
+	if i >= 0 { // asked about an older one
+		m.questions = slices.Delete(m.questions, i, i+1)
 	}
 	if len(m.questions) >= maxQuestions {
 		return false
@@ -89,7 +91,9 @@ func (m *Machine) hold(now time.Duration, p peer, r *row, v *wire.Verdict) bool 
 	q.step, q.due, q.held = held, now+holdFor, &own
 	m.askMuted(now)
 	m.questions = append(m.questions, q)
-	m.relay(now, fact{wire.Entry{Kind: wire.EntryVerdict, Body: own.Append(nil)}, p.short})
+	if w == byNews {
+		m.relay(now, fact{wire.Entry{Kind: wire.EntryVerdict, Body: own.Append(nil)}, p.short})
+	}
 	return true
 }
 

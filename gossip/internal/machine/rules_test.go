@@ -332,7 +332,7 @@ func TestHeldVerdictsAreBounded(t *testing.T) { // M14
 	}
 	r := s.row(1, 20)
 	v, err := wire.ParseVerdict(s.verdict(20, true, 4, 5))
-	if err != nil || m.hold(s.now, peer{}, r, &v) || len(m.relays) > 0 {
+	if err != nil || m.hold(s.now, peer{}, r, &v, byNews) || len(m.relays) > 0 {
 		t.Errorf("held beyond %d questions, %d relays, %v", maxQuestions, len(m.relays), err)
 	}
 }
