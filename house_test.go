@@ -18,8 +18,11 @@ import (
 // tiers say who may import whom: a package may import those of lower tiers and
 // what stands in its own parent's internal, never another of its tier.
 var tiers = map[string]int{
+	"kith/crypto":      0,
+	"kith/rlp":         0,
 	"kith/node":        1,
 	"kith/cert":        1,
+	"kith/rlpx":        2,
 	"kith/p2p":         3,
 	"kith/p2p/p2ptest": 4,
 	"kith/mtls":        4,
@@ -36,6 +39,7 @@ var alone = map[string]string{
 	"github.com/quic-go/quic-go":   "kith/mtls",
 	"github.com/alecthomas/kong":   "kith/cmd/kith",
 	"gitlab.com/yawning/secp256k1": "kith/crypto",
+	"github.com/golang/snappy":     "kith/rlpx",
 }
 
 type listed struct {

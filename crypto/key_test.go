@@ -1,0 +1,111 @@
+package crypto
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// testKey is always the same key for the same number, which is not 0.
+func testKey(t testing.TB, n byte) *PrivateKey {
+	t.Helper()
+	secret := Keccak256([]byte{n})
+	k, err := ParseKey(secret[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func TestKeysComeBack(t *testing.T) {
+	k, err := GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, parse := range map[string]func() (*PrivateKey, error){
+		"ParseKey":    func() (*PrivateKey, error) { return ParseKey(k.Bytes()) },
+		"ParseKeyHex": func() (*PrivateKey, error) { return ParseKeyHex(strings.ToUpper(k.Hex())) },
+	} {
+		got, err := parse()
+		if err != nil {
+			t.Errorf("%s = %v", name, err)
+		} else if got.Hex() != k.Hex() || !got.Public().Equal(k.Public()) {
+			t.Errorf("%s = %s, want %s", name, got.Hex(), k.Hex())
+		}
+	}
+	p := k.Public()
+	xy, short := p.Bytes(), p.Compressed()
+	for _, b := range [][]byte{xy[:], append([]byte{4}, xy[:]...), short[:]} {
+		if got, err := ParsePublicKey(b); err != nil || !got.Equal(p) {
+			t.Errorf("ParsePublicKey(%x) = %v, %v, want %v", b, got, err, p)
+		}
+	}
+}
+
+func TestBadPrivateKeys(t *testing.T) {
+	const order = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141"
+	for _, text := range []string{
+		"", "00", strings.Repeat("0", 64), order, strings.Repeat("f", 64),
+		"0x" + strings.Repeat("1", 62), strings.Repeat("1", 63), strings.Repeat("1", 66), strings.Repeat("g", 64),
+	} {
+		k, err := ParseKeyHex(text)
+		if k != nil || !errors.Is(err, ErrBadKey) {
+			t.Errorf("ParseKeyHex(%q) = %v, %v, want ErrBadKey", text, k, err)
+		}
+		if err != nil && len(text) > 60 && strings.Contains(err.Error(), text) {
+			t.Errorf("ParseKeyHex(%q): the error shows the text: %v", text, err)
+		}
+	}
+	if _, err := ParseKeyHex(order[:63] + "0"); err != nil {
+		t.Errorf("ParseKeyHex(order - 1) = %v", err)
+	}
+}
+
+func TestSecretsDoNotPrint(t *testing.T) {
+	k := testKey(t, 1)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d", "%q"} {
+		got := fmt.Sprintf(verb, k)
+		if strings.Contains(got, k.Hex()) || !strings.Contains(got, k.Public().String()) {
+			t.Errorf("Sprintf(%q, key) = %s", verb, got)
+		}
+	}
+}
+
+func TestAgree(t *testing.T) {
+	a, b, c := testKey(t, 1), testKey(t, 2), testKey(t, 3)
+	if a.Agree(b.Public()) != b.Agree(a.Public()) {
+		t.Error("two keys do not agree")
+	}
+	if a.Agree(b.Public()) == a.Agree(c.Public()) {
+		t.Error("one key agrees on the same with two")
+	}
+}
+
+func TestSignVerifyRecover(t *testing.T) {
+	k, other := testKey(t, 1), testKey(t, 2)
+	digest := Keccak256([]byte("text"))
+	sig := k.Sign(digest)
+	if sig != k.Sign(digest) {
+		t.Error("Sign gives another signature the second time")
+	}
+	if !k.Public().Verify(digest, sig[:64]) {
+		t.Error("Verify = false for a good signature")
+	}
+	if p, err := Recover(digest, sig); err != nil || !p.Equal(k.Public()) {
+		t.Errorf("Recover = %v, %v, want %v", p, err, k.Public())
+	}
+	if other.Public().Verify(digest, sig[:64]) || k.Public().Verify(Keccak256(), sig[:64]) || k.Public().Verify(digest, sig[:]) {
+		t.Error("Verify = true for another key, another digest or 65 bytes")
+	}
+	for i := range 64 {
+		bad := sig
+		bad[i] ^= 1
+		if k.Public().Verify(digest, bad[:64]) {
+			t.Errorf("Verify = true with a bit of byte %d changed", i)
+		}
+		if p, err := Recover(digest, bad); err == nil && p.Equal(k.Public()) {
+			t.Errorf("Recover gives the same key with a bit of byte %d changed", i)
+		}
+	}
+}
