@@ -139,3 +139,33 @@ func ExampleServer_Events() {
 	// b up
 	// b down peer said: shutting down
 }
+
+// echo is a Run function.
+func echo(_ *p2p.Peer, rw p2p.MsgReadWriter) error {
+	for {
+		m, err := rw.ReadMsg()
+		if err != nil {
+			return err
+		}
+		if err := rw.WriteMsg(m); err != nil {
+			return err
+		}
+	}
+}
+
+// A Run function is tested alone.
+func ExampleMsgPipe() {
+	ours, theirs := p2p.MsgPipe()
+	ended := make(chan error)
+	go func() { ended <- echo(nil, theirs) }()
+
+	ours.WriteMsg(p2p.Msg{Code: 1, Payload: []byte("hello")})
+	m, _ := ours.ReadMsg()
+	fmt.Printf("%d %s\n", m.Code, m.Payload)
+
+	ours.CloseWithError(p2p.DiscQuitting)
+	fmt.Println(<-ended)
+	// Output:
+	// 1 hello
+	// shutting down
+}

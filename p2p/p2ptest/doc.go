@@ -9,7 +9,7 @@
 // so nothing is shared by accident. A writer appends a frame to its line (see
 // line.go), which knows when the frame arrives; the receiving session's reader
 // takes it from there and puts it into the queue of its channel, or hands it to
-// deliver. To test a Run function alone there is [MsgPipe].
+// deliver. To test a Run function alone there is p2p.MsgPipe.
 //
 // What happens to a frame is drawn from Network.Seed, the names of the two
 // hosts, which of their sessions it is, and the channel: the same seed gives the

@@ -1,53 +1,12 @@
 package p2ptest
 
 import (
-	"errors"
-	"io"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"kith/p2p"
 )
-
-func TestMsgPipe(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		a, b := MsgPipe()
-		text := []byte("hello")
-		if err := a.WriteMsg(p2p.Msg{Code: 3, Payload: text}); err != nil {
-			t.Fatal(err)
-		}
-		text[0] = 'j'
-		ExpectMsg(t, b, 3, []byte("hello"))
-		wrote := 0
-		go func() {
-			for b.WriteMsg(p2p.Msg{Payload: make([]byte, 1015)}) == nil {
-				wrote++
-			}
-		}()
-		synctest.Wait()
-		if wrote != windowSize>>10 {
-			t.Errorf("%d messages of 1 KiB were written to nobody, want %d", wrote, windowSize>>10)
-		}
-		a.Close(io.EOF)
-		a.Close(nil)
-		for range wrote {
-			if _, err := a.ReadMsg(); err != nil {
-				t.Fatalf("ReadMsg of what came before Close = %v", err)
-			}
-		}
-		for _, end := range []*PipeEnd{a, b} {
-			_, err := end.ReadMsg()
-			if d, ok := err.(*p2p.DisconnectError); !ok || d.Reason != p2p.DiscSubprotocolError || d.Text != "EOF" || !d.Remote {
-				t.Errorf("ReadMsg after Close(EOF) = %v", err)
-			}
-			if err := end.WriteMsg(p2p.Msg{}); !errors.Is(err, p2p.DiscSubprotocolError) {
-				t.Errorf("WriteMsg after Close(EOF) = %v", err)
-			}
-			ExpectEnd(t, end, p2p.DiscSubprotocolError)
-		}
-	})
-}
 
 // A deaf testing.TB notes that it was told of an error.
 type deaf struct {
@@ -59,7 +18,7 @@ func (d *deaf) Helper()               {}
 func (d *deaf) Errorf(string, ...any) { d.told = true }
 
 func TestExpectMsgTells(t *testing.T) {
-	a, b := MsgPipe()
+	a, b := p2p.MsgPipe()
 	for _, m := range []p2p.Msg{{Code: 1, Payload: []byte("x")}, {Code: 2, Payload: []byte("y")}} {
 		a.WriteMsg(m)
 		d := &deaf{TB: t}
@@ -67,7 +26,7 @@ func TestExpectMsgTells(t *testing.T) {
 			t.Errorf("ExpectMsg(1, y) took %d %s", m.Code, m.Payload)
 		}
 	}
-	a.Close(nil)
+	a.CloseWithError(p2p.DiscRequested)
 	d := &deaf{TB: t}
 	if ExpectMsg(d, b, 1, nil) || !d.told {
 		t.Error("ExpectMsg took the end for a message")
