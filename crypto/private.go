@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	curve "gitlab.com/yawning/secp256k1-voi"
 )
@@ -39,29 +40,56 @@ func GenerateKey() (*PrivateKey, error) {
 
 // ParseKey reads the 32 bytes that Bytes gives. It does not keep b.
 func ParseKey(b []byte) (*PrivateKey, error) {
-	if len(b) != 32 {
-		return nil, fmt.Errorf("crypto: parse key: %d bytes, want 32: %w", len(b), ErrBadKey)
+	k, err := parseKey(b)
+	if err != nil {
+		return nil, fmt.Errorf("crypto: parse key: %w", err)
 	}
-	k := new(PrivateKey)
-	_, tooLarge := k.secret.SetBytes((*[32]byte)(b))
-	if tooLarge|k.secret.IsZero() != 0 {
-		return nil, fmt.Errorf("crypto: parse key: zero, or not below the order of the curve: %w", ErrBadKey)
-	}
-	k.public = publicOf(new(curve.Point).ScalarBaseMult(&k.secret))
 	return k, nil
 }
 
 // ParseKeyHex reads the 64 hexadecimal digits that Hex gives, in either case.
 // Its errors do not repeat the text.
 func ParseKeyHex(text string) (*PrivateKey, error) {
-	if len(text) != 64 {
-		return nil, fmt.Errorf("crypto: parse key: %d characters, want 64 hexadecimal digits: %w", len(text), ErrBadKey)
+	k, err := parseKeyHex(text)
+	if err != nil {
+		return nil, fmt.Errorf("crypto: parse key: %w", err)
+	}
+	return k, nil
+}
+
+func parseKey(b []byte) (*PrivateKey, error) {
+	if len(b) != 32 {
+		return nil, fmt.Errorf("%d bytes, want 32: %w", len(b), ErrBadKey)
+	}
+	k := new(PrivateKey)
+	_, tooLarge := k.secret.SetBytes((*[32]byte)(b))
+	if tooLarge|k.secret.IsZero() != 0 {
+		return nil, fmt.Errorf("zero, or not below the order of the curve: %w", ErrBadKey)
+	}
+	k.public = publicOf(new(curve.Point).ScalarBaseMult(&k.secret))
+	return k, nil
+}
+
+func parseKeyHex(text string) (*PrivateKey, error) {
+	const want = "want 64 hexadecimal digits"
+	switch {
+	case text == "":
+		return nil, fmt.Errorf("empty, %s: %w", want, ErrBadKey)
+	case strings.HasPrefix(text, "0x"):
+		return nil, fmt.Errorf("begins with 0x, %s and nothing else: %w", want, ErrBadKey)
+	case strings.HasPrefix(text, "-----BEGIN"):
+		return nil, fmt.Errorf("PEM, %s: %w", want, ErrBadKey)
+	case len(text) != 64:
+		return nil, fmt.Errorf("%d characters, %s: %w", len(text), want, ErrBadKey)
+	}
+	if i := strings.IndexFunc(text, func(r rune) bool { return !strings.ContainsRune("0123456789abcdefABCDEF", r) }); i >= 0 {
+		return nil, fmt.Errorf("character %d is no hexadecimal digit: %w", i+1, ErrBadKey)
 	}
 	b, err := hex.DecodeString(text)
 	if err != nil {
-		return nil, fmt.Errorf("crypto: parse key: not all of it is hexadecimal digits: %w", ErrBadKey)
+		return nil, fmt.Errorf("%v: %w", err, ErrBadKey)
 	}
-	return ParseKey(b)
+	return parseKey(b)
 }
 
 // Bytes is the secret: 32 bytes, the most significant first.
