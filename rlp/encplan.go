@@ -1,0 +1,230 @@
+package rlp
+
+import (
+	"math/big"
+	"reflect"
+	"sync"
+	"unsafe"
+)
+
+// An encPlan encodes values of one type.
+type encPlan struct {
+	// encode appends the value at p, which lies in depth lists. Depth ends the
+	// encoding of what contains itself.
+	encode func(dst []byte, p unsafe.Pointer, depth int) ([]byte, error)
+	min    int       // the fewest bytes that encode appends
+	null   byte      // what stands for a nil pointer to the type
+	err    error     // why there is no plan
+	copies sync.Pool // of unsafe.Pointer to zero values of the type
+}
+
+// encPlans has an *encPlan for each reflect.Type that was ever encoded.
+var encPlans sync.Map
+
+func encPlanOf(t reflect.Type) (*encPlan, error) {
+	if got, ok := encPlans.Load(t); ok {
+		plan := got.(*encPlan)
+		return plan, plan.err
+	}
+	plan, err := encPlanner{}.plan(t)
+	if err != nil {
+		plan = &encPlan{err: err}
+	}
+	got, _ := encPlans.LoadOrStore(t, plan)
+	plan = got.(*encPlan)
+	return plan, plan.err
+}
+
+// An encPlanner makes the plans of a type and of all within. It has those that
+// are not finished too, for types that contain themselves.
+type encPlanner map[reflect.Type]*encPlan
+
+func (m encPlanner) plan(t reflect.Type) (*encPlan, error) {
+	if plan := m[t]; plan != nil {
+		return plan, nil
+	}
+	plan := &encPlan{min: 1, null: emptyList}
+	if nullOf(t) == nullString {
+		plan.null = emptyString
+	}
+	m[t] = plan
+	return plan, m.fill(plan, t)
+}
+
+func (m encPlanner) fill(plan *encPlan, t reflect.Type) error {
+	switch {
+	case reflect.PointerTo(t).Implements(appenderType):
+		plan.encode = encodeCustom(t)
+		return nil
+	case t == bigType:
+		plan.encode = encodeBig
+		return nil
+	case t == rawType:
+		plan.encode = encodeRaw
+		return nil
+	case isBytes(t):
+		m.bytes(plan, t)
+		return nil
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		plan.encode = encodeBool
+	case reflect.Uint8:
+		plan.encode = encodeUint[uint8]
+	case reflect.Uint16:
+		plan.encode = encodeUint[uint16]
+	case reflect.Uint32:
+		plan.encode = encodeUint[uint32]
+	case reflect.Uint64:
+		plan.encode = encodeUint[uint64]
+	case reflect.Uint:
+		plan.encode = encodeUint[uint]
+	case reflect.String:
+		plan.encode = encodeString
+	case reflect.Interface:
+		plan.encode = encodeInterface(t)
+	case reflect.Pointer:
+		return m.pointer(plan, t)
+	case reflect.Slice:
+		return m.slice(plan, t)
+	case reflect.Array:
+		return m.array(plan, t)
+	case reflect.Struct:
+		return m.structure(plan, t)
+	default:
+		return unsupported(t)
+	}
+	return nil
+}
+
+func (m encPlanner) bytes(plan *encPlan, t reflect.Type) {
+	if t.Kind() == reflect.Slice {
+		plan.encode = encodeBytes
+		return
+	}
+	n := t.Len()
+	if n > 1 {
+		plan.min = headSize(n) + n
+	}
+	plan.encode = func(dst []byte, p unsafe.Pointer, _ int) ([]byte, error) {
+		return AppendBytes(dst, unsafe.Slice((*byte)(p), n)), nil
+	}
+}
+
+func (m encPlanner) pointer(plan *encPlan, t reflect.Type) error {
+	elem, err := m.plan(t.Elem())
+	plan.encode = encodePointer(elem, elem.null)
+	return err
+}
+
+func encodePointer(elem *encPlan, null byte) func([]byte, unsafe.Pointer, int) ([]byte, error) {
+	return func(dst []byte, p unsafe.Pointer, depth int) ([]byte, error) {
+		p = *(*unsafe.Pointer)(p)
+		if p == nil {
+			return append(dst, null), nil
+		}
+		return elem.encode(dst, p, depth)
+	}
+}
+
+func (m encPlanner) slice(plan *encPlan, t reflect.Type) error {
+	elem, err := m.plan(t.Elem())
+	plan.encode = func(dst []byte, p unsafe.Pointer, depth int) ([]byte, error) {
+		s := reflect.NewAt(t, p).Elem()
+		return encodeList(dst, s.UnsafePointer(), s.Len(), t.Elem().Size(), elem, depth)
+	}
+	return err
+}
+
+func (m encPlanner) array(plan *encPlan, t reflect.Type) error {
+	elem, err := m.plan(t.Elem())
+	plan.min = ListSize(t.Len() * elem.min)
+	plan.encode = func(dst []byte, p unsafe.Pointer, depth int) ([]byte, error) {
+		return encodeList(dst, p, t.Len(), t.Elem().Size(), elem, depth)
+	}
+	return err
+}
+
+func encodeList(dst []byte, p unsafe.Pointer, n int, size uintptr, elem *encPlan, depth int) ([]byte, error) {
+	if depth >= MaxDepth {
+		return dst, ErrTooDeep
+	}
+	start := len(dst)
+	dst = openList(dst, n*elem.min)
+	room := len(dst) - start
+	dst, err := encodeElements(dst, p, n, size, elem, depth+1)
+	if err != nil {
+		return dst, err
+	}
+	return closeList(dst, start, room), nil
+}
+
+func encodeElements(dst []byte, p unsafe.Pointer, n int, size uintptr, elem *encPlan, depth int) ([]byte, error) {
+	var err error
+	for i := range n {
+		if dst, err = elem.encode(dst, unsafe.Add(p, uintptr(i)*size), depth); err != nil {
+			return dst, atIndex(i, err)
+		}
+	}
+	return dst, nil
+}
+
+func encodeUint[T uint | uint8 | uint16 | uint32 | uint64](dst []byte, p unsafe.Pointer, _ int) ([]byte, error) {
+	return AppendUint(dst, uint64(*(*T)(p))), nil
+}
+
+func encodeBool(dst []byte, p unsafe.Pointer, _ int) ([]byte, error) {
+	if *(*bool)(p) {
+		return append(dst, 1), nil
+	}
+	return append(dst, emptyString), nil
+}
+
+func encodeString(dst []byte, p unsafe.Pointer, _ int) ([]byte, error) {
+	return AppendString(dst, *(*string)(p)), nil
+}
+
+func encodeBytes(dst []byte, p unsafe.Pointer, _ int) ([]byte, error) {
+	return AppendBytes(dst, *(*[]byte)(p)), nil
+}
+
+func encodeBig(dst []byte, p unsafe.Pointer, _ int) ([]byte, error) {
+	return AppendBig(dst, (*big.Int)(p))
+}
+
+func encodeRaw(dst []byte, p unsafe.Pointer, _ int) ([]byte, error) {
+	raw := *(*Raw)(p)
+	if !isValue(raw) {
+		return dst, ErrNotValue
+	}
+	return append(dst, raw...), nil
+}
+
+func encodeInterface(t reflect.Type) func([]byte, unsafe.Pointer, int) ([]byte, error) {
+	return func(dst []byte, p unsafe.Pointer, depth int) ([]byte, error) {
+		v := reflect.NewAt(t, p).Elem()
+		if v.IsNil() {
+			return append(dst, emptyList), nil
+		}
+		return appendAny(dst, v.Elem().Interface(), depth)
+	}
+}
+
+func encodeCustom(t reflect.Type) func([]byte, unsafe.Pointer, int) ([]byte, error) {
+	return func(dst []byte, p unsafe.Pointer, _ int) ([]byte, error) {
+		out, err := reflect.NewAt(t, p).Interface().(Appender).AppendRLP(dst)
+		if err != nil {
+			return dst, err
+		}
+		if len(out) < len(dst) || !isValue(out[len(dst):]) {
+			return dst, ErrNotValue
+		}
+		return out, nil
+	}
+}
+
+// isValue tells whether b is one value, by its head.
+func isValue(b []byte) bool {
+	_, _, end, err := head(b)
+	return err == nil && end == len(b)
+}

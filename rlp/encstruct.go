@@ -1,0 +1,105 @@
+package rlp
+
+import (
+	"reflect"
+	"unsafe"
+)
+
+// An encField is a field of a struct, ready to be encoded.
+type encField struct {
+	field
+	plan   *encPlan
+	encode func(dst []byte, p unsafe.Pointer, depth int) ([]byte, error)
+}
+
+// empty tells whether the field of the struct at p may be left out.
+func (f *encField) empty(p unsafe.Pointer) bool {
+	v := reflect.NewAt(f.typ, unsafe.Add(p, f.offset)).Elem()
+	if f.tail {
+		return v.Len() == 0
+	}
+	return f.optional && v.IsZero()
+}
+
+func (m encPlanner) structure(plan *encPlan, t reflect.Type) error {
+	fields, err := fieldsOf(t)
+	if err != nil {
+		return err
+	}
+	size, short := 0, false // short: fields may be left out
+	var list []encField
+	for _, f := range fields {
+		ef, err := m.field(f)
+		if err != nil {
+			return atField(f.name, err)
+		}
+		if f.optional || f.tail {
+			short = true
+		} else {
+			size += ef.plan.min
+		}
+		list = append(list, ef)
+	}
+	plan.min = ListSize(size)
+	plan.encode = encodeStruct(list, size, short)
+	return nil
+}
+
+func (m encPlanner) field(f field) (encField, error) {
+	t := f.typ
+	if f.tail || f.null != untagged {
+		t = t.Elem()
+	}
+	plan, err := m.plan(t)
+	if err != nil {
+		return encField{}, err
+	}
+	ef := encField{field: f, plan: plan, encode: plan.encode}
+	switch {
+	case f.tail:
+		ef.encode = encodeTail(f.typ, plan)
+	case f.null == byType:
+		ef.encode = encodePointer(plan, plan.null)
+	case f.null == nullString:
+		ef.encode = encodePointer(plan, emptyString)
+	case f.null == nullList:
+		ef.encode = encodePointer(plan, emptyList)
+	case plan.encode == nil: // not finished: the type contains itself
+		ef.encode = func(dst []byte, p unsafe.Pointer, depth int) ([]byte, error) { return plan.encode(dst, p, depth) }
+	}
+	if f.null != untagged {
+		ef.plan = &encPlan{min: 1}
+	}
+	return ef, nil
+}
+
+func encodeTail(t reflect.Type, elem *encPlan) func([]byte, unsafe.Pointer, int) ([]byte, error) {
+	return func(dst []byte, p unsafe.Pointer, depth int) ([]byte, error) {
+		s := reflect.NewAt(t, p).Elem()
+		return encodeElements(dst, s.UnsafePointer(), s.Len(), t.Elem().Size(), elem, depth)
+	}
+}
+
+// encodeStruct encodes fields whose encoding takes at least size bytes.
+func encodeStruct(fields []encField, size int, short bool) func([]byte, unsafe.Pointer, int) ([]byte, error) {
+	return func(dst []byte, p unsafe.Pointer, depth int) ([]byte, error) {
+		if depth >= MaxDepth {
+			return dst, ErrTooDeep
+		}
+		fields := fields
+		for short && len(fields) > 0 && fields[len(fields)-1].empty(p) {
+			fields = fields[:len(fields)-1]
+		}
+		start := len(dst)
+		dst = openList(dst, size)
+		room := len(dst) - start
+		var err error
+		for i := range fields {
+			f := &fields[i]
+			if dst, err = f.encode(dst, unsafe.Add(p, f.offset), depth+1); err != nil {
+				return dst, atField(f.name, err)
+			}
+		}
+		return closeList(dst, start, room), nil
+	}
+}
