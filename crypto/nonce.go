@@ -1,7 +1,6 @@
 package crypto
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 
 	curve "gitlab.com/yawning/secp256k1-voi"
@@ -43,11 +42,20 @@ func (n *nonces) rekey(parts ...[]byte) {
 	n.v = n.mac(n.v[:])
 }
 
-func (n *nonces) mac(parts ...[]byte) (sum [32]byte) {
-	h := hmac.New(sha256.New, n.k[:])
-	for _, p := range parts {
-		h.Write(p)
+// mac is HMAC-SHA-256 under k, by hand: crypto/hmac would allocate four times a
+// call, and a signature makes ten.
+func (n *nonces) mac(parts ...[]byte) [32]byte {
+	inner, outer := make([]byte, 64, 64+32+1+32+32), make([]byte, 64, 64+32)
+	for i := range 64 {
+		inner[i], outer[i] = 0x36, 0x5c
 	}
-	h.Sum(sum[:0])
-	return sum
+	for i, b := range n.k {
+		inner[i] ^= b
+		outer[i] ^= b
+	}
+	for _, p := range parts {
+		inner = append(inner, p...)
+	}
+	sum := sha256.Sum256(inner)
+	return sha256.Sum256(append(outer, sum[:]...))
 }
