@@ -53,6 +53,10 @@ func (c *core) reserve(addr netip.Addr) (*handshake, error) {
 	if c.quitting {
 		return nil, DiscQuitting
 	}
+	if !c.permitted(addr) {
+		c.count.restricted++
+		return nil, ErrRestricted
+	}
 	if err := c.throttle.check(addr, now); err != nil {
 		c.count.throttled++
 		return nil, err

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"slices"
 	"time"
+
+	"kith/node"
 )
 
 // What a zero field of a Server means.
@@ -28,9 +30,10 @@ type config struct {
 
 func (s *Server) config() config {
 	c := config{Server: &Server{
-		Name: cmp.Or(s.Name, "kith"), Version: s.Version, Transport: s.Transport, ListenAddr: s.ListenAddr,
-		Protocols: slices.Clone(s.Protocols), Policy: s.Policy, Epoch: s.Epoch, Discovery: slices.Clone(s.Discovery),
-		StaticNodes: slices.Clone(s.StaticNodes), TrustedNodes: s.TrustedNodes,
+		Name: cmp.Or(s.Name, "kith"), Version: s.Version, PrivateKey: s.PrivateKey, Transport: s.Transport, ListenAddr: s.ListenAddr,
+		Protocols: slices.Clone(s.Protocols), Policy: s.Policy, Epoch: s.Epoch, Discovery: slices.Clone(s.Discovery), Filter: s.Filter,
+		StaticNodes: slices.Clone(s.StaticNodes), BootstrapNodes: slices.Clone(s.BootstrapNodes), TrustedNodes: s.TrustedNodes,
+		NetRestrict: slices.Clone(s.NetRestrict), NoDial: s.NoDial, EnableMsgEvents: s.EnableMsgEvents, ChurnInterval: s.ChurnInterval,
 		MaxPeers:         cmp.Or(s.MaxPeers, DefaultMaxPeers),
 		MaxPendingPeers:  cmp.Or(s.MaxPendingPeers, DefaultMaxPendingPeers),
 		DialRatio:        cmp.Or(s.DialRatio, DefaultDialRatio),
@@ -52,8 +55,11 @@ func (s *Server) config() config {
 
 // check says what is wrong with the fields.
 func (c *config) check() error {
-	if c.Transport == nil {
+	switch {
+	case c.Transport == nil && c.PrivateKey == nil:
 		return ErrNoTransport
+	case c.Transport != nil && c.PrivateKey != nil:
+		return ErrTwoTransports
 	}
 	for _, f := range []struct {
 		name  string
@@ -65,6 +71,7 @@ func (c *config) check() error {
 		{"DialTimeout", int64(c.DialTimeout)},
 		{"HandshakeTimeout", int64(c.HandshakeTimeout)},
 		{"IdleTimeout", int64(c.IdleTimeout)},
+		{"ChurnInterval", int64(c.ChurnInterval)},
 	} {
 		if f.value < 0 {
 			return fmt.Errorf("p2p: start: %s is negative", f.name)
@@ -73,12 +80,29 @@ func (c *config) check() error {
 	if c.Policy > OnDemand {
 		return fmt.Errorf("p2p: start: Policy is %d, must be Fill or OnDemand", c.Policy)
 	}
-	for _, n := range c.StaticNodes {
-		if n.ID.IsZero() && len(n.Hosts) == 0 {
-			return errors.New("p2p: start: a static node has neither ID nor Hosts")
-		}
+	if err := c.checkNodes(); err != nil {
+		return err
 	}
 	return c.checkProtocols()
+}
+
+func (c *config) checkNodes() error {
+	if c.NoDial && len(c.StaticNodes) > 0 {
+		return errors.New("p2p: start: NoDial is set, but StaticNodes are to be dialled")
+	}
+	for kind, nodes := range map[string][]*node.Node{"static": c.StaticNodes, "boot": c.BootstrapNodes} {
+		for _, n := range nodes {
+			if n == nil || n.ID.IsZero() && len(n.Hosts) == 0 {
+				return fmt.Errorf("p2p: start: a %s node has neither ID nor Hosts", kind)
+			}
+		}
+	}
+	for _, p := range c.NetRestrict {
+		if !p.IsValid() || p.Addr().Is4In6() {
+			return fmt.Errorf("p2p: start: NetRestrict: %s is neither a prefix of IPv4 nor of IPv6", p)
+		}
+	}
+	return nil
 }
 
 func (c *config) checkProtocols() error {

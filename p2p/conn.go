@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 
 	"kith/node"
@@ -70,7 +71,7 @@ func (c *core) admit(n *conn, theirs Hello) (old *conn, err error) {
 	}
 	old = c.conns[id]
 	if old == nil || old == n || old.over() {
-		return old, c.room(id, n, old)
+		return old, c.roomLocked(id, n, old)
 	}
 	return old, c.rival(n, old, theirs.Epoch)
 }
@@ -94,8 +95,8 @@ func (c *core) rival(n, old *conn, epoch uint64) error {
 	return DiscAlreadyConnected
 }
 
-// room says whether there is a place for one more.
-func (c *core) room(id node.ID, n, old *conn) error {
+// roomLocked says whether there is a place for one more.
+func (c *core) roomLocked(id node.ID, n, old *conn) error {
 	if c.trusted[id] {
 		return nil
 	}
@@ -105,17 +106,39 @@ func (c *core) room(id node.ID, n, old *conn) error {
 			continue
 		}
 		all++
-		if o.inbound {
+		if o.inbound && !c.staticLocked(other) {
 			in++
 		}
 	}
-	if all >= c.cfg.MaxPeers {
-		return fmt.Errorf("%w: %d of %d", DiscTooManyPeers, all, c.cfg.MaxPeers)
+	if most := c.placesLocked(id); all >= most {
+		return c.fullLocked(all, most)
+	}
+	if c.staticLocked(id) {
+		return nil
 	}
 	if most := c.maxAccepted(); n.inbound && in >= most {
 		return fmt.Errorf("%w: %d of %d accepted", DiscTooManyPeers, in, most)
 	}
+	if n.inbound && c.rested.has(target{id: id}, time.Now()) {
+		return errChurned
+	}
 	return nil
+}
+
+func (c *core) fullLocked(all, most int) error {
+	if kept := c.cfg.MaxPeers - most; kept > 0 {
+		return fmt.Errorf("%w: %d of %d, %d kept for static nodes", DiscTooManyPeers, all, c.cfg.MaxPeers, kept)
+	}
+	return fmt.Errorf("%w: %d of %d", DiscTooManyPeers, all, most)
+}
+
+// placesLocked is how many peers there may be when id is among them, who may be
+// anybody: some places, but not all, are kept for static nodes.
+func (c *core) placesLocked(id node.ID) int {
+	if c.staticLocked(id) {
+		return c.cfg.MaxPeers
+	}
+	return max(1, c.cfg.MaxPeers-c.missingLocked(id))
 }
 
 // maxDialled is how many of MaxPeers are for peers of a Discovery.

@@ -16,6 +16,9 @@ func (c *core) connect(ctx context.Context, n *node.Node) (p *Peer, tried bool, 
 	if err != nil {
 		return nil, false, err
 	}
+	if n, err = c.within(n); err != nil {
+		return nil, true, err
+	}
 	p, err = c.connectTo(ctx, n)
 	return p, true, err
 }
@@ -24,6 +27,10 @@ func (c *core) connectTo(ctx context.Context, n *node.Node) (*Peer, error) {
 	session, err := c.cfg.Transport.Dial(ctx, n)
 	if err != nil {
 		return nil, err
+	}
+	if !c.permitted(session.RemoteAddr().Addr()) { // a name stands for it
+		session.Close(DiscRequested)
+		return nil, c.restricted()
 	}
 	mine := &conn{session: session}
 	if !c.claim(mine) { // somebody else was faster

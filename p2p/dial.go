@@ -22,7 +22,7 @@ import (
 // know is no failure of that kind.
 //
 // The error says why: a DiscReason that the peer gave, the transport's refusal,
-// ctx's, or ErrClosed. The dial lasts DialTimeout at most, whatever ctx says.
+// ctx's, ErrNoDial if there is no session to share, or ErrClosed. The dial lasts DialTimeout at most, whatever ctx says.
 func (s *Server) Dial(ctx context.Context, n *node.Node) (*Lease, error) {
 	c, err := s.running()
 	if err != nil {
@@ -121,6 +121,9 @@ func (c *core) share(n *node.Node) (*Lease, *dialing, <-chan struct{}, error) {
 		return nil, nil, c.changed, nil
 	}
 	d := c.dials[targetOf(n)]
+	if d == nil && c.cfg.NoDial {
+		return nil, nil, nil, ErrNoDial
+	}
 	if d == nil {
 		if err := c.backOff.check(targetOf(n), time.Now()); err != nil {
 			return nil, nil, nil, err

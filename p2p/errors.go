@@ -9,15 +9,19 @@ import (
 
 // Errors that callers compare with. ErrClosed is a net.ErrClosed.
 var (
-	ErrNoTransport  = errors.New("p2p: no Transport")
-	ErrClosed       = fmt.Errorf("p2p: server closed: %w", net.ErrClosed)
-	ErrNotRunning   = errors.New("p2p: server not started")
-	ErrNoAddress    = errors.New("no address known")
-	ErrBackOff      = errors.New("failed a moment ago")
-	ErrTooLarge     = errors.New("message too large")
-	ErrBadCode      = errors.New("message code out of range")
-	ErrPendingLimit = errors.New("too many pending handshakes")
-	ErrThrottled    = errors.New("address throttled")
+	ErrNoTransport = errors.New("p2p: no Transport: set PrivateKey for RLPx, or Transport")
+	// ErrTwoTransports: PrivateKey makes a Transport, so there cannot be another.
+	ErrTwoTransports = errors.New("p2p: PrivateKey and Transport are both set: PrivateKey is for RLPx alone")
+	ErrClosed        = fmt.Errorf("p2p: server closed: %w", net.ErrClosed)
+	ErrNotRunning    = errors.New("p2p: server not started")
+	ErrNoAddress     = errors.New("no address known")
+	ErrBackOff       = errors.New("failed a moment ago")
+	ErrTooLarge      = errors.New("message too large")
+	ErrBadCode       = errors.New("message code out of range")
+	ErrPendingLimit  = errors.New("too many pending handshakes")
+	ErrThrottled     = errors.New("address throttled")
+	ErrRestricted    = errors.New("address outside NetRestrict")
+	ErrNoDial        = errors.New("NoDial is set")
 )
 
 // A DiscReason is why a session ended, in the numbers of devp2p's Disconnect
@@ -46,6 +50,8 @@ const (
 	DiscSuperseded DiscReason = 0x21
 	// DiscRefused: the other side does not accept who we are; the text says why.
 	DiscRefused DiscReason = 0x22
+	// DiscUnreadable: the other side gave a reason that cannot be read.
+	DiscUnreadable DiscReason = 0xff
 )
 
 var discText = map[DiscReason]string{
@@ -65,6 +71,7 @@ var discText = map[DiscReason]string{
 	DiscIdle:                "idle",
 	DiscSuperseded:          "superseded by a newer generation",
 	DiscRefused:             "refused",
+	DiscUnreadable:          "a reason that cannot be read",
 }
 
 // Error is the reason in words.

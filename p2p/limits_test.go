@@ -12,11 +12,12 @@ import (
 
 func TestFillRemembersFew(t *testing.T) {
 	r, now := make(recent), time.Unix(1e9, 0)
-	if !r.add(node.ID{1}, now) || r.add(node.ID{1}, now.Add(redialAfter)) || !r.add(node.ID{1}, now.Add(redialAfter+1)) {
+	one := target{id: node.ID{1}}
+	if !r.add(one, now) || r.add(one, now.Add(redialAfter)) || !r.add(one, now.Add(redialAfter+1)) {
 		t.Error("a node is not left alone for exactly redialAfter")
 	}
 	for i := range 2 * recentRoom {
-		r.add(node.ID{2, byte(i), byte(i >> 8)}, now)
+		r.add(target{id: node.ID{2, byte(i), byte(i >> 8)}}, now)
 	}
 	if len(r) > recentRoom {
 		t.Errorf("%d nodes are remembered, want at most %d", len(r), recentRoom)

@@ -111,6 +111,7 @@ func (c *core) end(p *Peer, reason error) {
 		c.feed.send(Event{Kind: PeerDown, Peer: p, Err: p.err})
 		c.notify()
 	}
+	c.keepAgainLocked(p)
 	c.mu.Unlock()
 	close(p.done)
 	c.cfg.log.Log(context.Background(), c.peerLevel(), "peer gone", "peer", p.ID().Short(), "addr", p.RemoteAddr(), "err", p.err)

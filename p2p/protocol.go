@@ -2,7 +2,9 @@ package p2p
 
 import (
 	"cmp"
+	"context"
 	"fmt"
+	"iter"
 	"slices"
 
 	"kith/node"
@@ -26,6 +28,10 @@ type Protocol struct {
 	// can be written as JSON. Nil: nothing.
 	NodeInfo func() any
 	PeerInfo func(id node.ID) any
+	// DialCandidates gives nodes that are likely to run the protocol, as
+	// Discovery.Nodes does: they are dialled, with Policy Fill, while there is
+	// room. Nil: it knows of none.
+	DialCandidates func(ctx context.Context) iter.Seq[*node.Node]
 }
 
 // Cap is what the protocol is called in a Hello.

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"time"
 
+	"kith/crypto"
 	"kith/node"
 )
 
@@ -23,7 +25,10 @@ type Server struct {
 	// Version travels in the hello of transports of ours, which refuse another
 	// first number. All zero means 0.1.0.
 	Version [3]uint16
-	// Transport says who we are and how to connect. It must be set.
+	// PrivateKey is who we are in an open network, and makes the Transport: RLPx
+	// over TCP. It or Transport must be set, not both.
+	PrivateKey *crypto.PrivateKey
+	// Transport says who we are and how to connect, where it is not RLPx.
 	Transport Transport
 	// ListenAddr is where to accept connections, "host:port" with port 0 for any.
 	// Empty means nowhere.
@@ -38,9 +43,21 @@ type Server struct {
 	Epoch uint64
 	// Discovery finds nodes. The Server starts and closes it.
 	Discovery []Discovery
+	// Filter says whether a node that was found shall be dialled, such as by what
+	// its Record tells of its network. It must not block. Nil: all of them.
+	Filter func(*node.Node) bool
 	// StaticNodes are kept connected, redialled when they go. One may be an
-	// address alone.
+	// address alone. Places of MaxPeers are kept for them.
 	StaticNodes []*node.Node
+	// BootstrapNodes are where to begin: with Policy Fill they are dialled in turn
+	// while we have fewer than three peers.
+	BootstrapNodes []*node.Node
+	// NetRestrict is where peers may be: others are neither dialled nor accepted.
+	// Empty means anywhere.
+	NetRestrict []netip.Prefix
+	// NoDial makes a Server that only accepts: it dials nobody, not even when it
+	// is asked to, and StaticNodes must be empty.
+	NoDial bool
 	// TrustedNodes do not count against MaxPeers.
 	TrustedNodes []node.ID
 	// MaxPeers is how many peers there may be. Zero means DefaultMaxPeers, or
@@ -55,6 +72,12 @@ type Server struct {
 	// Policy Fill. Zero means DefaultDialRatio. The others, one at least, are for
 	// those who dial us.
 	DialRatio int
+	// ChurnInterval makes room for others: each time it has passed, if there is
+	// no place for somebody who dials us, or for whom the Discovery finds, the
+	// peer of that kind with the fewest messages since the last time has to leave.
+	// Static and trusted peers stay, and those that hold a lease or are newer than
+	// that. With Policy Fill; zero means never.
+	ChurnInterval time.Duration
 	// DialTimeout bounds a dial with its handshake and hello, HandshakeTimeout
 	// the same for a connection that we accept. Zero means DefaultDialTimeout
 	// and DefaultHandshakeTimeout.
@@ -62,6 +85,9 @@ type Server struct {
 	// IdleTimeout is how long a session without lease and traffic stays, with
 	// Policy OnDemand. Zero means DefaultIdleTimeout.
 	IdleTimeout time.Duration
+	// EnableMsgEvents adds MsgSent and MsgReceived to Events. It costs a little
+	// for each message while somebody reads them.
+	EnableMsgEvents bool
 	// Logger gets what the server has to say. Nil means slog.Default.
 	Logger *slog.Logger
 
@@ -97,7 +123,9 @@ type core struct {
 	static   map[target]*kept
 	trusted  map[node.ID]bool
 	pending  map[*handshake]bool // accepted; at most MaxPendingPeers
-	filling  int                 // dials begun for a Discovery
+	filling  int                 // dials begun for a source
+	recent   recent              // whom the sources gave, and when they were dialled
+	rested   recent              // who had to make room for others, and when
 	quitting bool
 	runs     map[string]int // how many Runs of a protocol have not returned
 	changed  chan struct{}  // closed and replaced when conns or filling change
@@ -151,7 +179,7 @@ func start(cfg config) (*core, error) {
 		cfg: cfg, local: node.NewLocal(cfg.Transport.ID(), node.Cert),
 		conns: make(map[node.ID]*conn), dials: make(map[target]*dialing), pending: make(map[*handshake]bool), runs: make(map[string]int),
 		static: make(map[target]*kept), trusted: make(map[node.ID]bool), changed: make(chan struct{}),
-		throttle: throttle{wide: cfg.Policy == Fill},
+		throttle: throttle{wide: cfg.Policy == Fill}, recent: make(recent), rested: make(recent),
 	}
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	for _, id := range cfg.TrustedNodes {
@@ -196,10 +224,12 @@ func (c *core) run() {
 	}
 	if c.cfg.Policy == OnDemand {
 		c.loops.Go(c.sweepLoop)
-	} else {
-		for _, d := range c.cfg.Discovery {
-			c.loops.Go(func() { c.fillLoop(d) })
-		}
+	}
+	for _, s := range c.sources() {
+		c.loops.Go(func() { c.fillLoop(s) })
+	}
+	if c.cfg.ChurnInterval > 0 && c.cfg.Policy == Fill {
+		c.loops.Go(c.churnLoop)
 	}
 	for _, n := range c.cfg.StaticNodes {
 		c.keep(n)

@@ -125,7 +125,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 		server *p2p.Server
 		want   string
 	}{
-		{&p2p.Server{}, "p2p: no Transport"},
+		{&p2p.Server{}, "p2p: no Transport: set PrivateKey for RLPx, or Transport"},
 		{&p2p.Server{Transport: nw.Transport("a"), MaxPeers: -1}, "p2p: start: MaxPeers is negative"},
 		{&p2p.Server{Transport: nw.Transport("a"), IdleTimeout: -1}, "p2p: start: IdleTimeout is negative"},
 		{&p2p.Server{Transport: nw.Transport("a"), Policy: 2}, "p2p: start: Policy is 2, must be Fill or OnDemand"},

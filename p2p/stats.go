@@ -8,7 +8,7 @@ import (
 
 // counters are guarded by core.mu.
 type counters struct {
-	connected, accepted, dials, dialFailures, refused, throttled, pendingFull uint64
+	connected, accepted, dials, dialFailures, refused, throttled, pendingFull, restricted uint64
 }
 
 // Stats counts what a Server has done since Start.
@@ -22,6 +22,7 @@ type Stats struct {
 	Refused      uint64 // accepted, but did not become a peer
 	Throttled    uint64 // dropped: their address came or failed too often
 	PendingFull  uint64 // dropped or given up: too many pending handshakes
+	Restricted   uint64 // neither taken nor dialled: outside NetRestrict
 }
 
 // Stats counts what has happened. It works after Close too.
@@ -36,7 +37,7 @@ func (s *Server) Stats() Stats {
 	defer c.mu.Unlock()
 	st := Stats{
 		Pending: len(c.pending), Connected: c.count.connected, Accepted: c.count.accepted, Dials: c.count.dials,
-		DialFailures: c.count.dialFailures, Refused: c.count.refused, Throttled: c.count.throttled, PendingFull: c.count.pendingFull,
+		DialFailures: c.count.dialFailures, Refused: c.count.refused, Throttled: c.count.throttled, PendingFull: c.count.pendingFull, Restricted: c.count.restricted,
 	}
 	for _, n := range c.conns {
 		if n.peer != nil {
