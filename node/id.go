@@ -11,17 +11,24 @@ import (
 )
 
 // An ID is what a node proves: in a cluster the 32 bytes of its ed25519 public
-// key, or the SHA-256 of the SubjectPublicKeyInfo for a key of another kind.
-// The zero ID stands for "not known yet". IDs compare with == and serve as map
-// keys.
+// key, or the SHA-256 of the SubjectPublicKeyInfo for a key of another kind; in
+// an open network what V4ID makes of its key. The zero ID stands for "not known
+// yet". IDs compare with == and serve as map keys.
 type ID [32]byte
 
 // ErrBadID is wrapped by every error about the text of an ID.
 var ErrBadID = errors.New("not a node id")
 
-// ParseID reads the text that String writes (base58, Bitcoin's alphabet).
+// ParseID reads the text that String writes (base58, Bitcoin's alphabet), or the
+// 64 hexadecimal digits that Hex does.
 func ParseID(text string) (ID, error) {
 	var id ID
+	if len(text) == hex.EncodedLen(len(id)) {
+		if _, err := hex.Decode(id[:], []byte(text)); err != nil {
+			return ID{}, fmt.Errorf("node: parse id %q: %v: %w", text, err, ErrBadID)
+		}
+		return id, nil
+	}
 	if len(text) > 44 { // 32 bytes never need more, and decoding takes quadratic time
 		return id, fmt.Errorf("node: parse id of %d characters: too long: %w", len(text), ErrBadID)
 	}
@@ -39,7 +46,8 @@ func ParseID(text string) (ID, error) {
 // String is the whole id in base58, at most 44 characters.
 func (id ID) String() string { return base58.Encode(id[:]) }
 
-// Short is the first eight characters of String, for logs and errors.
+// Short is the first eight characters of String, for logs and errors. Where a
+// node may be one of an open network use Node.Short or Scheme.Short.
 func (id ID) Short() string { return id.String()[:8] }
 
 // Hex is the whole id in hexadecimal.
