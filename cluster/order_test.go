@@ -183,6 +183,9 @@ func TestStartRefuses(t *testing.T) {
 		{"a slow heartbeat", "must be less than MaxInterval", func(n *cluster.Node) { n.Profile.Heartbeat = 10 * time.Second }},
 		{"a long initial interval", "must not be more than MaxInterval", func(n *cluster.Node) { n.Profile.Initial = 11 * time.Second }},
 		{"a bad seed", "seed:", func(n *cluster.Node) { n.Seeds = []string{"10.0.0.1"} }},
+		{"a seed of an open network", "of an open network", func(n *cluster.Node) {
+			n.Seeds = []string{"enode://79be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798483ada7726a3c4655da4fbfc0e1108a8fd17b448a68554199c47d08ffb10d4b8@127.0.0.1:1"}
+		}},
 		{"a seed that is only an id", "has no address", func(n *cluster.Node) { n.Seeds = []string{"kith://" + p2ptest.ID("b").String()} }},
 		{"a bad address to advertise", "advertise:", func(n *cluster.Node) { n.Advertise = []string{":38080"} }},
 		{"a protocol of ours", "the name is taken", func(n *cluster.Node) {

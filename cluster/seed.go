@@ -22,6 +22,9 @@ func parseSeeds(texts []string) (seeds, error) {
 		err := node.CheckHost(text)
 		if strings.Contains(text, "://") {
 			n, err = node.Parse(text)
+			if err == nil && n.Scheme != node.Cert {
+				err = fmt.Errorf("%.40q is a node of an open network: %w", text, node.ErrBadNode)
+			}
 		}
 		if err == nil && len(n.Hosts) == 0 {
 			err = fmt.Errorf("%q has no address: %w", text, node.ErrBadNode)
