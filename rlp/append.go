@@ -17,10 +17,21 @@ func AppendUint(dst []byte, x uint64) []byte {
 		return append(dst, byte(x))
 	}
 	n := (bits.Len64(x) + 7) / 8
+	end := len(dst)
+	if cap(dst)-end < 9 {
+		return appendLongUint(dst, x, n)
+	}
+	b := dst[end : end+9] // eight bytes in one store, of which n stay
+	b[0] = emptyString + byte(n)
+	binary.BigEndian.PutUint64(b[1:], x<<(64-8*n))
+	return dst[:end+1+n]
+}
+
+func appendLongUint(dst []byte, x uint64, n int) []byte {
 	var b [9]byte
-	binary.BigEndian.PutUint64(b[1:], x)
-	b[8-n] = emptyString + byte(n)
-	return append(dst, b[8-n:]...)
+	b[0] = emptyString + byte(n)
+	binary.BigEndian.PutUint64(b[1:], x<<(64-8*n))
+	return append(dst, b[:1+n]...)
 }
 
 // AppendBig appends an integer. Nil is 0; ErrNegative leaves dst as it is.
@@ -46,7 +57,12 @@ func AppendBytes(dst, b []byte) []byte {
 	if len(b) == 1 && b[0] < 0x80 {
 		return append(dst, b[0])
 	}
-	return append(appendHead(dst, emptyString, len(b)), b...)
+	if len(b) <= 55 {
+		dst = append(dst, emptyString+byte(len(b)))
+	} else {
+		dst = appendHead(dst, emptyString, len(b))
+	}
+	return append(dst, b...)
 }
 
 // AppendString appends a string.
@@ -54,7 +70,12 @@ func AppendString(dst []byte, s string) []byte {
 	if len(s) == 1 && s[0] < 0x80 {
 		return append(dst, s[0])
 	}
-	return append(appendHead(dst, emptyString, len(s)), s...)
+	if len(s) <= 55 {
+		dst = append(dst, emptyString+byte(len(s)))
+	} else {
+		dst = appendHead(dst, emptyString, len(s))
+	}
+	return append(dst, s...)
 }
 
 // AppendListHead appends the head of a list; the size bytes of its content must follow.
@@ -108,43 +129,51 @@ func headSize(size int) int {
 }
 
 func appendHead(dst []byte, base byte, size int) []byte {
-	if size <= 55 {
+	switch {
+	case size <= 55:
 		return append(dst, base+byte(size))
+	case size < 1<<8:
+		return append(dst, base+56, byte(size))
+	case size < 1<<16:
+		return append(dst, base+57, byte(size>>8), byte(size))
 	}
-	var b [9]byte
-	n := putHead(b[:], base, size)
-	return append(dst, b[:n]...)
+	n := headSize(size)
+	dst = openHead(dst, n)
+	putHead(dst[len(dst)-n:], base, size)
+	return dst
 }
 
 // putHead writes a head to b, which has room for it.
-func putHead(b []byte, base byte, size int) int {
+func putHead(b []byte, base byte, size int) {
 	if size <= 55 {
 		b[0] = base + byte(size)
-		return 1
+		return
 	}
-	n := (bits.Len64(uint64(size)) + 7) / 8
+	n := headSize(size) - 1
 	b[0] = base + 55 + byte(n)
 	for i := n; i > 0; i-- {
 		b[i] = byte(size)
 		size >>= 8
 	}
-	return 1 + n
 }
 
-// openList makes room for the head of a list with at least size bytes of content.
-func openList(dst []byte, size int) []byte {
-	var room [9]byte
-	return append(dst, room[:headSize(size)]...)
+// openHead makes room for a head of room bytes.
+func openHead(dst []byte, room int) []byte {
+	for range room {
+		dst = append(dst, 0)
+	}
+	return dst
 }
 
 // closeList writes the head of the list that starts at dst[start] into the room
-// that openList has made, and moves the content if that is not enough.
+// that openHead has made, and moves the content if that is not enough. It must
+// not be too much.
 func closeList(dst []byte, start, room int) []byte {
 	size := len(dst) - start - room
-	if more := headSize(size) - room; more > 0 {
-		var b [9]byte
-		dst = append(dst, b[:more]...)
-		copy(dst[start+room+more:], dst[start+room:])
+	need := headSize(size)
+	if need > room {
+		dst = openHead(dst, need-room)
+		copy(dst[start+need:], dst[start+room:])
 	}
 	putHead(dst[start:], emptyList, size)
 	return dst

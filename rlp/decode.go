@@ -2,6 +2,7 @@ package rlp
 
 import (
 	"errors"
+	"fmt"
 	"reflect"
 	"unsafe"
 )
@@ -15,7 +16,7 @@ import (
 func Unmarshal(b []byte, v any) error {
 	rv := reflect.ValueOf(v)
 	if rv.Kind() != reflect.Pointer || rv.IsNil() {
-		return errors.New("rlp: decode: the target must be a pointer that is not nil")
+		return &DecodeError{fmt.Sprintf("%T", v), "", errors.New("rlp: the target must be a pointer, and not nil")}
 	}
 	t := rv.Type().Elem()
 	plan, err := decPlanOf(t)
@@ -43,7 +44,11 @@ func decodeAny(b []byte, depth int) (v any, rest []byte, err error) {
 	if depth >= MaxDepth {
 		return nil, b, ErrTooDeep
 	}
-	list := []any{}
+	n, err := Count(content)
+	if err != nil {
+		return nil, b, atIndex(n, err)
+	}
+	list := make([]any, 0, min(n, 64))
 	for len(content) > 0 {
 		if v, content, err = decodeAny(content, depth+1); err != nil {
 			return nil, b, atIndex(len(list), err)

@@ -33,16 +33,15 @@ func (d *Decoder) Decode(v any) error {
 	if err != nil {
 		return err
 	}
-	return Unmarshal(raw, v)
+	err = Unmarshal(raw, v)
+	d.drop()
+	return err
 }
 
 // Next reads the next value as it is. It is valid until the next call, and only
 // its outer head is checked. The errors are those of Decode.
 func (d *Decoder) Next() (Raw, error) {
-	if cap(d.buf) > maxScratch {
-		d.buf = nil
-	}
-	d.buf = d.buf[:0]
+	d.drop()
 	if err := d.read(1); err != nil {
 		return nil, err
 	}
@@ -59,7 +58,15 @@ func (d *Decoder) Next() (Raw, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.buf, nil
+	return d.buf[:len(d.buf):len(d.buf)], nil
+}
+
+// drop empties the buffer, and keeps it unless it is large.
+func (d *Decoder) drop() {
+	if cap(d.buf) > maxScratch {
+		d.buf = nil
+	}
+	d.buf = d.buf[:0]
 }
 
 // readHead reads the rest of a head and tells the size of the content after it.

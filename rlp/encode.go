@@ -17,7 +17,9 @@ func Marshal(v any) ([]byte, error) {
 	if cap(b) <= maxScratch {
 		s.b = b
 	}
-	return append(make([]byte, 0, len(b)), b...), nil
+	out := make([]byte, len(b)) // and not append, which would take more than b needs
+	copy(out, b)
+	return out, nil
 }
 
 // maxScratch is the largest buffer that Marshal keeps.

@@ -106,8 +106,15 @@ func (m encPlanner) bytes(plan *encPlan, t reflect.Type) {
 	if n > 1 {
 		plan.min = headSize(n) + n
 	}
-	plan.encode = func(dst []byte, p unsafe.Pointer, _ int) ([]byte, error) {
-		return AppendBytes(dst, unsafe.Slice((*byte)(p), n)), nil
+	switch n {
+	case 20:
+		plan.encode = encode20
+	case 32:
+		plan.encode = encode32
+	default:
+		plan.encode = func(dst []byte, p unsafe.Pointer, _ int) ([]byte, error) {
+			return AppendBytes(dst, unsafe.Slice((*byte)(p), n)), nil
+		}
 	}
 }
 
@@ -127,20 +134,28 @@ func encodePointer(elem *encPlan, null byte) func([]byte, unsafe.Pointer, int) (
 	}
 }
 
+// elements gives the first element of the slice at p, of any type, and their number.
+func elements(p unsafe.Pointer) (first unsafe.Pointer, n int) {
+	s := *(*[]struct{})(p) // slices of all types are laid out alike
+	return unsafe.Pointer(unsafe.SliceData(s)), len(s)
+}
+
 func (m encPlanner) slice(plan *encPlan, t reflect.Type) error {
+	size := t.Elem().Size()
 	elem, err := m.plan(t.Elem())
 	plan.encode = func(dst []byte, p unsafe.Pointer, depth int) ([]byte, error) {
-		s := reflect.NewAt(t, p).Elem()
-		return encodeList(dst, s.UnsafePointer(), s.Len(), t.Elem().Size(), elem, depth)
+		first, n := elements(p)
+		return encodeList(dst, first, n, size, elem, depth)
 	}
 	return err
 }
 
 func (m encPlanner) array(plan *encPlan, t reflect.Type) error {
 	elem, err := m.plan(t.Elem())
-	plan.min = ListSize(t.Len() * elem.min)
+	n, size := t.Len(), t.Elem().Size()
+	plan.min = ListSize(n * elem.min)
 	plan.encode = func(dst []byte, p unsafe.Pointer, depth int) ([]byte, error) {
-		return encodeList(dst, p, t.Len(), t.Elem().Size(), elem, depth)
+		return encodeList(dst, p, n, size, elem, depth)
 	}
 	return err
 }
@@ -150,8 +165,8 @@ func encodeList(dst []byte, p unsafe.Pointer, n int, size uintptr, elem *encPlan
 		return dst, ErrTooDeep
 	}
 	start := len(dst)
-	dst = openList(dst, n*elem.min)
-	room := len(dst) - start
+	room := headSize(n * elem.min)
+	dst = openHead(dst, room)
 	dst, err := encodeElements(dst, p, n, size, elem, depth+1)
 	if err != nil {
 		return dst, err
@@ -167,6 +182,18 @@ func encodeElements(dst []byte, p unsafe.Pointer, n int, size uintptr, elem *enc
 		}
 	}
 	return dst, nil
+}
+
+// encode32 is for hashes: a copy of known size is no call.
+func encode32(dst []byte, p unsafe.Pointer, _ int) ([]byte, error) {
+	dst = append(dst, emptyString+32)
+	return append(dst, (*[32]byte)(p)[:]...), nil
+}
+
+// encode20 is for addresses.
+func encode20(dst []byte, p unsafe.Pointer, _ int) ([]byte, error) {
+	dst = append(dst, emptyString+20)
+	return append(dst, (*[20]byte)(p)[:]...), nil
 }
 
 func encodeUint[T uint | uint8 | uint16 | uint32 | uint64](dst []byte, p unsafe.Pointer, _ int) ([]byte, error) {

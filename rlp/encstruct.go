@@ -8,17 +8,23 @@ import (
 // An encField is a field of a struct, ready to be encoded.
 type encField struct {
 	field
-	plan   *encPlan
+	min    int // the fewest bytes it takes
 	encode func(dst []byte, p unsafe.Pointer, depth int) ([]byte, error)
 }
 
 // empty tells whether the field of the struct at p may be left out.
 func (f *encField) empty(p unsafe.Pointer) bool {
-	v := reflect.NewAt(f.typ, unsafe.Add(p, f.offset)).Elem()
-	if f.tail {
-		return v.Len() == 0
+	p = unsafe.Add(p, f.offset)
+	switch {
+	case f.tail:
+		_, n := elements(p)
+		return n == 0
+	case !f.optional:
+		return false
+	case f.typ.Kind() == reflect.Pointer:
+		return *(*unsafe.Pointer)(p) == nil
 	}
-	return f.optional && v.IsZero()
+	return reflect.NewAt(f.typ, p).Elem().IsZero()
 }
 
 func (m encPlanner) structure(plan *encPlan, t reflect.Type) error {
@@ -33,11 +39,8 @@ func (m encPlanner) structure(plan *encPlan, t reflect.Type) error {
 		if err != nil {
 			return atField(f.name, err)
 		}
-		if f.optional || f.tail {
-			short = true
-		} else {
-			size += ef.plan.min
-		}
+		short = short || f.optional || f.tail
+		size += ef.min
 		list = append(list, ef)
 	}
 	plan.min = ListSize(size)
@@ -54,7 +57,14 @@ func (m encPlanner) field(f field) (encField, error) {
 	if err != nil {
 		return encField{}, err
 	}
-	ef := encField{field: f, plan: plan, encode: plan.encode}
+	ef := encField{field: f, encode: plan.encode}
+	switch {
+	case f.optional || f.tail: // may be missing
+	case f.null != untagged:
+		ef.min = 1
+	default:
+		ef.min = plan.min
+	}
 	switch {
 	case f.tail:
 		ef.encode = encodeTail(f.typ, plan)
@@ -67,21 +77,20 @@ func (m encPlanner) field(f field) (encField, error) {
 	case plan.encode == nil: // not finished: the type contains itself
 		ef.encode = func(dst []byte, p unsafe.Pointer, depth int) ([]byte, error) { return plan.encode(dst, p, depth) }
 	}
-	if f.null != untagged {
-		ef.plan = &encPlan{min: 1}
-	}
 	return ef, nil
 }
 
 func encodeTail(t reflect.Type, elem *encPlan) func([]byte, unsafe.Pointer, int) ([]byte, error) {
+	size := t.Elem().Size()
 	return func(dst []byte, p unsafe.Pointer, depth int) ([]byte, error) {
-		s := reflect.NewAt(t, p).Elem()
-		return encodeElements(dst, s.UnsafePointer(), s.Len(), t.Elem().Size(), elem, depth)
+		first, n := elements(p)
+		return encodeElements(dst, first, n, size, elem, depth)
 	}
 }
 
 // encodeStruct encodes fields whose encoding takes at least size bytes.
 func encodeStruct(fields []encField, size int, short bool) func([]byte, unsafe.Pointer, int) ([]byte, error) {
+	room := headSize(size)
 	return func(dst []byte, p unsafe.Pointer, depth int) ([]byte, error) {
 		if depth >= MaxDepth {
 			return dst, ErrTooDeep
@@ -91,8 +100,7 @@ func encodeStruct(fields []encField, size int, short bool) func([]byte, unsafe.P
 			fields = fields[:len(fields)-1]
 		}
 		start := len(dst)
-		dst = openList(dst, size)
-		room := len(dst) - start
+		dst = openHead(dst, room)
 		var err error
 		for i := range fields {
 			f := &fields[i]

@@ -102,8 +102,8 @@ func atField(name string, err error) error { return at("."+name, err) }
 
 func atIndex(i int, err error) error { return at("["+strconv.Itoa(i)+"]", err) }
 
-// split gives the path and the cause of err.
-func split(err error) (path string, cause error) {
+// cut gives the path and the cause of err.
+func cut(err error) (path string, cause error) {
 	if e, ok := err.(*pathError); ok {
 		return e.path, e.err
 	}
@@ -111,18 +111,21 @@ func split(err error) (path string, cause error) {
 }
 
 func decodeError(t reflect.Type, err error) error {
-	path, cause := split(err)
+	path, cause := cut(err)
 	return &DecodeError{typeName(t), path, cause}
 }
 
 func encodeError(t reflect.Type, err error) error {
-	path, cause := split(err)
+	path, cause := cut(err)
 	return &EncodeError{typeName(t), path, cause}
 }
 
 func typeName(t reflect.Type) string {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
 	if t.Kind() == reflect.Struct && t.Name() == "" {
 		return "struct" // String would print all its fields
 	}
-	return t.String()
+	return strings.ReplaceAll(t.String(), "interface {}", "any")
 }
