@@ -1,18 +1,22 @@
 package cluster
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"slices"
 	"time"
 
+	"kith/crypto"
 	"kith/node"
 )
 
 // A Config is a configuration that has been read and found good. Its fields are
 // filled: no zero stands for a default any more, save where a comment says so.
 type Config struct {
-	// CA, Cert and Key are paths, as they were written.
+	// CA, Cert and Key are paths, as they were written. All three are empty if
+	// there is Open and no cluster.
 	CA, Cert, Key string
 	// CRL and StateFile are paths; empty means none and the default.
 	CRL, StateFile string
@@ -29,6 +33,8 @@ type Config struct {
 	// Admin is where the command reaches the node; empty means the default.
 	Admin string
 	Serve []Serve
+	// Open is about an open network; nil if there is none.
+	Open *Open
 	// Warnings are what is odd but allowed.
 	Warnings []Problem
 
@@ -84,7 +90,7 @@ func (c *Config) Text(key string) string {
 	}
 	for _, k := range Keys() {
 		switch {
-		case k.Name != key:
+		case k.Name != key || k.Open && c.Open == nil:
 		case key == "profile":
 			return fmt.Sprintf("%q", c.profile)
 		case c.profile == "fast" && k.Fast != "":
@@ -114,31 +120,44 @@ func (c *Config) Origin(key string) string {
 	return "default"
 }
 
-// CheckFiles opens the certificate files and says which of them it cannot, in
-// the words that FromJSON has for problems. Whether they are any good is found
-// by Start.
+// CheckFiles opens the certificate files and reads the key of the open network,
+// and says which of them it cannot, in the words that FromJSON has for problems.
+// Whether the certificates are any good is found by Start.
 func (c *Config) CheckFiles() error {
 	failed := new(ConfigError)
+	wrong := func(key, rule string) {
+		s := c.settings[key]
+		failed.Problems = append(failed.Problems, Problem{s.origin, s.line, key, excerpt([]byte(s.raw)), rule})
+	}
 	for _, f := range []struct{ key, path string }{{"ca_cert_file", c.CA}, {"cert_file", c.Cert}, {"key_file", c.Key}, {"crl_file", c.CRL}} {
 		if f.path == "" {
-			continue // only crl_file can be
+			continue // all but crl_file, if there is no cluster
 		}
 		file, err := os.Open(f.path)
 		if err == nil {
 			file.Close()
 			continue
 		}
-		reason := err.Error()
-		if pe, ok := err.(*os.PathError); ok {
-			reason = pe.Err.Error()
+		wrong(f.key, "cannot be opened: "+reason(err))
+	}
+	if c.Open != nil && c.Open.KeyFile != "" {
+		if _, err := crypto.LoadKey(c.Open.KeyFile); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			wrong("open.key_file", "cannot be read: "+reason(err))
 		}
-		s := c.settings[f.key]
-		failed.Problems = append(failed.Problems, Problem{s.origin, s.line, f.key, excerpt([]byte(s.raw)), "cannot be opened: " + reason})
 	}
 	if len(failed.Problems) > 0 {
 		return failed
 	}
 	return nil
+}
+
+// reason is the system's, if err has one.
+func reason(err error) string {
+	var pe *os.PathError
+	if errors.As(err, &pe) {
+		return pe.Err.Error()
+	}
+	return err.Error()
 }
 
 // Node is a node with this configuration. Admin and Serve are left to the caller.

@@ -426,10 +426,14 @@ func TestTheDocumentIsTrue(t *testing.T) {
 
 func keyTable() string {
 	var b strings.Builder
-	for i, k := range cluster.Keys() {
-		if i == 0 || i == len(good) {
+	keys := cluster.Keys()
+	for i, k := range keys {
+		if i == 0 || i == len(good) || k.Open && !keys[i-1].Open {
 			title := "The seed's keys"
-			if i > 0 {
+			switch {
+			case k.Open:
+				title = "The section `open`"
+			case i > 0:
 				title = "Ours"
 			}
 			fmt.Fprintf(&b, "\n### %s\n\n| key | default | what it is | must be | 0 | empty | null |\n|---|---|---|---|---|---|---|\n", title)
@@ -458,6 +462,7 @@ func keyTable() string {
 
 func FuzzFromJSON(f *testing.F) {
 	f.Add([]byte(text("", "")))
+	f.Add([]byte(`{"open": {"listen": ":1", "static_nodes": ["` + enode + `"], "net_restrict": ["10.0.0.1"]}}`))
 	f.Add([]byte(`{"serve": [{"port": 1, "mode": "send", "command": ["a", 'b]}], // x` + "\n" + `"version": [1,2}`))
 	for _, c := range []string{"{", "{,", `{"a`, `{"a"`, `{"a":`, `{"a":1`, "{]", "[}", "{'a':{[}", "/*", "{//", "{\"\\"} {
 		f.Add([]byte(c))
@@ -477,20 +482,34 @@ func FuzzFromJSON(f *testing.F) {
 			return
 		}
 		// What was taken can be written down again and means the same.
-		var b strings.Builder
-		b.WriteString("{")
-		for i, k := range cluster.Keys() {
-			if i > 0 {
-				b.WriteString(",")
-			}
-			fmt.Fprintf(&b, "%q: %s", k.Name, c.Text(k.Name))
-		}
-		again, err := cluster.FromJSON([]byte(b.String() + "}"))
+		written := writtenDown(c)
+		again, err := cluster.FromJSON([]byte(written))
 		if err != nil {
-			t.Fatalf("%s\ncame back as\n%s}\n%v", data, b.String(), err)
+			t.Fatalf("%s\ncame back as\n%s\n%v", data, written, err)
 		}
-		if again.Profile != c.Profile || again.ListenAddr != c.ListenAddr || !slices.Equal(again.Seeds, c.Seeds) || len(again.Serve) != len(c.Serve) {
+		if again.Profile != c.Profile || again.ListenAddr != c.ListenAddr || !slices.Equal(again.Seeds, c.Seeds) || len(again.Serve) != len(c.Serve) || (again.Open == nil) != (c.Open == nil) ||
+			c.Open != nil && (again.Open.ListenAddr != c.Open.ListenAddr || len(again.Open.StaticNodes) != len(c.Open.StaticNodes)) {
 			t.Errorf("%s\ncame back as %+v", data, again)
 		}
 	})
+}
+
+// writtenDown is a configuration with every key that is in force.
+func writtenDown(c *cluster.Config) string {
+	var outer, inner []string
+	for _, k := range cluster.Keys() {
+		name, inSection := strings.CutPrefix(k.Name, "open.")
+		line := fmt.Sprintf("%q: %s", name, c.Text(k.Name))
+		switch {
+		case k.Required && !c.InCluster():
+		case inSection:
+			inner = append(inner, line)
+		default:
+			outer = append(outer, line)
+		}
+	}
+	if c.Open != nil {
+		outer = append(outer, `"open": {`+strings.Join(inner, ",")+"}")
+	}
+	return "{" + strings.Join(outer, ",") + "}"
 }

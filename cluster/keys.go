@@ -1,8 +1,8 @@
 package cluster
 
 import (
-	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -31,6 +31,9 @@ type Key struct {
 	Required bool
 	// Seed tells that it is one of the 18 keys of p2pConfigDefault.
 	Seed bool
+	// Open tells that it is a key of the section "open", which Name begins with:
+	// "open.listen".
+	Open bool
 	// Timing tells that setting it makes profile seed the default.
 	Timing bool
 	// Meaning is a sentence for people.
@@ -46,10 +49,10 @@ func (k Key) Rule() string { return k.rule }
 // nullDefault is what null means if nothing else is said.
 const nullDefault = "as if missing"
 
-// Keys describes every key, the seed's 18 first, in the seed's order. The slice
-// is the caller's.
+// Keys describes every key, the seed's 18 first, in the seed's order, those of
+// the section "open" last. The slice is the caller's.
 func Keys() []Key {
-	all := append(seedKeys(), ownKeys()...)
+	all := slices.Concat(seedKeys(), ownKeys(), openKeys())
 	for i := range all {
 		if all[i].Null == "" {
 			all[i].Null = nullDefault
@@ -222,65 +225,9 @@ func ownKeys() []Key {
 		},
 		{
 			Name: "serve", Type: "list of objects", Default: "[]", Empty: "none",
-			rule:    `must be a list of {"port": 1 to 65535, "name": text, "mode": "send", "request" or "unreliable", "command": [program, argument, …]}`,
+			rule:    ruleOfServe,
 			Meaning: "ports that are served by a command: it reads the message from its standard input and writes the reply; programs ignore it",
 			set:     nil, // serve finds problems of its own
 		},
 	}
-}
-
-// Schema is a JSON schema of configurations (draft 2020-12).
-func Schema() []byte {
-	properties := make(map[string]any)
-	var required []string
-	for _, k := range Keys() {
-		properties[k.Name] = k.schema()
-		if k.Required {
-			required = append(required, k.Name)
-		}
-	}
-	out, err := json.MarshalIndent(map[string]any{
-		"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "kith cluster configuration",
-		"type": "object", "additionalProperties": false, "required": required, "properties": properties,
-	}, "", "  ")
-	if err != nil {
-		panic(err) // it is made of texts and numbers
-	}
-	return append(out, '\n')
-}
-
-func (k Key) schema() map[string]any {
-	s := map[string]any{"description": k.Meaning + "; " + k.rule}
-	text := map[string]any{"type": "string"}
-	texts := map[string]any{"type": "array", "items": text}
-	orNull := func(t string) []string {
-		if k.Required {
-			return []string{t}
-		}
-		return []string{t, "null"}
-	}
-	switch k.Type {
-	case "text":
-		s["type"] = orNull("string")
-	case "number":
-		s["type"] = orNull("number")
-	case "whole number":
-		s["type"] = orNull("integer")
-	case "text or list of texts":
-		s["anyOf"] = []any{text, texts, map[string]any{"type": "null"}}
-	case "list of 3 whole numbers":
-		s["type"], s["items"], s["minItems"], s["maxItems"] = orNull("array"), map[string]any{"type": "integer", "minimum": 0, "maximum": 65535}, 3, 3
-	default:
-		s["type"] = orNull("array")
-	}
-	if k.Max != 0 {
-		s["minimum"], s["maximum"] = k.Min, k.Max
-		if k.Zero != "refused" {
-			s["minimum"] = 0
-		}
-	}
-	if k.Default != "" {
-		s["default"] = json.RawMessage(k.Default)
-	}
-	return s
 }

@@ -3,6 +3,7 @@ package cluster
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"kith/node"
@@ -45,12 +46,19 @@ func (r *reading) layer(l Layer) {
 	r.origin = l.Name
 	fields, problems := split(l.Data)
 	r.take("", problems)
+	r.forceAll(fields, "")
+}
+
+// forceAll puts the keys of one object in force; prefix is that of a section.
+func (r *reading) forceAll(fields []field, prefix string) {
 	first := make(map[string]int)
 	for _, f := range fields {
 		if len(r.problems) == maxProblems {
 			return
 		}
-		if ruleOf(f.key) == "" {
+		f.key = prefix + f.key
+		inSection := strings.HasPrefix(f.key, openSection+".")
+		if f.key != openSection && (ruleOf(f.key) == "" || inSection && prefix == "") {
 			r.unknown(f)
 			continue
 		}
@@ -59,7 +67,11 @@ func (r *reading) layer(l Layer) {
 			continue
 		}
 		first[f.key] = f.line
-		r.force(held{f, l.Name})
+		if f.key == openSection {
+			r.section(f)
+			continue
+		}
+		r.force(held{f, r.origin})
 	}
 }
 
@@ -76,7 +88,10 @@ func (r *reading) force(h held) {
 
 func (r *reading) unknown(f field) {
 	rule := "is not a key of a configuration"
-	if m := meant(f.key); m != "" {
+	inSection := openSection + "." + strings.TrimPrefix(f.key, openSection+".")
+	if m := meant(f.key); ruleOf(inSection) != "" {
+		rule += fmt.Sprintf("; %q is one of the section %q", strings.TrimPrefix(inSection, openSection+"."), openSection)
+	} else if m != "" {
 		rule += fmt.Sprintf("; did you mean %q?", m)
 	}
 	r.wrong(f.line, excerpt([]byte(f.key)), excerpt(f.raw), rule)
@@ -105,6 +120,7 @@ func (r *reading) values() {
 				r.null(k, h)
 			case k.Name == "serve":
 				r.config.Serve = r.serve(h.field)
+			case k.Open && r.openValue(h):
 			case !k.set(r.config, value(h.raw)):
 				r.wrong(h.line, k.Name, excerpt(h.raw), k.rule)
 			}
@@ -147,7 +163,7 @@ func (r *reading) defaults(keys []Key) {
 	}
 	for _, k := range keys {
 		switch {
-		case k.Required || k.set == nil || k.Name == "profile":
+		case k.Required || k.set == nil || k.Name == "profile" || k.Open && r.config.Open == nil:
 		case k.Fast != "" && r.config.profile == "fast":
 			k.set(r.config, value(k.Fast))
 		default:
@@ -172,9 +188,34 @@ func (r *reading) missing() {
 		return // it is not a configuration at all
 	}
 	r.origin = ""
+	if r.config.Open != nil && !r.wantsCluster() {
+		r.withoutCluster()
+		return
+	}
 	for _, k := range Keys() {
 		if _, ok := r.config.settings[k.Name]; k.Required && !ok {
 			r.wrong(0, k.Name, "", "is missing; it "+k.rule)
+		}
+	}
+}
+
+// wantsCluster tells that one of the certificate's keys is there, which then
+// need the others.
+func (r *reading) wantsCluster() bool {
+	for _, k := range Keys() {
+		if _, ok := r.config.settings[k.Name]; ok && k.Required {
+			return true
+		}
+	}
+	return false
+}
+
+// withoutCluster warns of what is set in vain.
+func (r *reading) withoutCluster() {
+	for _, h := range r.fields {
+		if !strings.HasPrefix(h.key, openSection+".") && h.key != "admin" && !value(h.raw).null() {
+			r.origin = h.origin
+			r.warn(h, "has no effect: without ca_cert_file, cert_file and key_file the node is in the open network only")
 		}
 	}
 }
@@ -186,6 +227,9 @@ func (r *reading) good(keys ...string) bool {
 
 // crossRules hold between keys that are good each for itself.
 func (r *reading) crossRules() {
+	if r.config.Open != nil && !r.wantsCluster() {
+		return
+	}
 	p := r.config.Profile
 	ms := func(d time.Duration) int64 { return d.Milliseconds() }
 	// Blame the key that was set; if both were, the first.

@@ -23,10 +23,12 @@ const maxServe = 256
 // maxCommand is how many texts a served command may have, its program included.
 const maxCommand = 1000
 
-// serve reads the key of that name. Unlike the other keys it is long enough to
+const ruleOfServe = `must be a list of {"port": 1 to 65535, "name": text, "mode": "send", "request" or "unreliable", "command": [program, argument, …]}`
+
+// serve reads the key of that name, and the one of the section "open". Unlike the other keys it is long enough to
 // have its problems told one by one.
 func (r *reading) serve(f field) []Serve {
-	rule := ruleOf("serve")
+	rule := ruleOfServe
 	if len(f.raw) == 0 || f.raw[0] != '[' {
 		r.wrong(f.line, f.key, excerpt(f.raw), rule)
 		return nil
