@@ -20,6 +20,7 @@ const (
 	DefaultDialTimeout      = 15 * time.Second
 	DefaultHandshakeTimeout = 5 * time.Second
 	DefaultIdleTimeout      = 2 * time.Minute
+	defaultName             = "kith"
 )
 
 // config is a copy of a Server's fields with the defaults filled in.
@@ -30,7 +31,7 @@ type config struct {
 
 func (s *Server) config() config {
 	c := config{Server: &Server{
-		Name: cmp.Or(s.Name, "kith"), Version: s.Version, PrivateKey: s.PrivateKey, Transport: s.Transport, ListenAddr: s.ListenAddr,
+		Name: cmp.Or(s.Name, defaultName), Version: s.Version, PrivateKey: s.PrivateKey, Transport: s.Transport, ListenAddr: s.ListenAddr,
 		Protocols: slices.Clone(s.Protocols), Policy: s.Policy, Epoch: s.Epoch, Discovery: slices.Clone(s.Discovery), Filter: s.Filter,
 		StaticNodes: slices.Clone(s.StaticNodes), BootstrapNodes: slices.Clone(s.BootstrapNodes), TrustedNodes: s.TrustedNodes,
 		NetRestrict: slices.Clone(s.NetRestrict), NoDial: s.NoDial, EnableMsgEvents: s.EnableMsgEvents, ChurnInterval: s.ChurnInterval,

@@ -18,7 +18,8 @@ type conn struct {
 	inbound bool
 	epoch   uint64 // theirs; 0 while greeting
 	stage   stage
-	peer    *Peer // set when open
+	peer    *Peer      // set when open
+	node    *node.Node // that was dialled; nil if inbound
 }
 
 type stage uint8

@@ -32,7 +32,7 @@ func (c *core) connectTo(ctx context.Context, n *node.Node) (*Peer, error) {
 		session.Close(DiscRequested)
 		return nil, c.restricted()
 	}
-	mine := &conn{session: session}
+	mine := &conn{session: session, node: n}
 	if !c.claim(mine) { // somebody else was faster
 		session.Close(DiscAlreadyConnected)
 		return c.await(ctx, session.Remote(), DiscAlreadyConnected)

@@ -238,7 +238,7 @@ func TestTheOneWhoLosesItsPlaceIsDownFirst(t *testing.T) {
 	}{"replaced": {nil, DiscSuperseded}, "on its way out": {ending(DiscIdle), DiscIdle}} {
 		c := testCore(node.ID{1}, nil)
 		c.dials = make(map[target]*dialing)
-		r := &reader{news: make(map[node.ID]Event), wake: make(chan struct{}, 1)}
+		r := newReader()
 		c.feed.add(r)
 		old, n := &conn{session: newStill(id), stage: open}, &conn{session: newStill(id), stage: opening}
 		old.peer = &Peer{core: c, session: old.session, going: tt.going}

@@ -63,9 +63,9 @@ func nodeText(n *node.Node) string {
 	case n.ID.IsZero():
 		return where
 	case where == "":
-		return n.ID.Short()
+		return n.Short()
 	default:
-		return n.ID.Short() + " at " + where
+		return n.Short() + " at " + where
 	}
 }
 

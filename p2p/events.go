@@ -16,25 +16,36 @@ const (
 	PeerUp EventKind = iota
 	// PeerDown: a peer is gone; Err says why.
 	PeerDown
+	// MsgSent: messages of one code were queued for a peer; with EnableMsgEvents.
+	MsgSent
+	// MsgReceived: a protocol has taken messages of one code of a peer's; with
+	// EnableMsgEvents.
+	MsgReceived
 )
 
-// String is "up" or "down".
+// String is "up", "down", "sent" or "received".
 func (k EventKind) String() string {
-	if k == PeerUp {
-		return "up"
-	}
-	return "down"
+	return [...]string{"up", "down", "sent", "received"}[k&3]
 }
 
-// An Event is the latest news about one node.
+// An Event is the latest news about one node, or a sum of messages.
 type Event struct {
 	Kind EventKind
 	Peer *Peer
-	// Err is why the peer is gone, nil with PeerUp.
+	// Err is why the peer is gone, nil with another Kind.
 	Err error
-	// Missed is how many events about other nodes this reader has lost by being
-	// slow since the event before.
+	// Cap and Code say which messages, with MsgSent and MsgReceived. Count is how
+	// many they were and Bytes how much their payloads had together, since the
+	// event before about the same.
+	Cap   Cap
+	Code  uint64
+	Count uint64
+	Bytes uint64
+	// Missed is how many events this reader has lost by being slow since the one
+	// before: about other nodes, or single messages.
 	Missed int
+
+	place uint64 // among those that a reader has not taken
 }
 
 // eventRoom is how many nodes may have news that a reader has not taken. News
@@ -44,7 +55,7 @@ type Event struct {
 const eventRoom = 4096
 
 // Events gives what happens from the call on, until ctx or the server ends. A
-// reader that is slow gets only the latest about each node. A peer that takes
+// reader that is slow gets only the latest about each node, and sums of messages. A peer that takes
 // the place of another of the same node comes after that one's end. Range over
 // it once; what Peers says after the call is where to begin.
 func (s *Server) Events(ctx context.Context) iter.Seq[Event] {
@@ -52,14 +63,16 @@ func (s *Server) Events(ctx context.Context) iter.Seq[Event] {
 	if err != nil {
 		return func(func(Event) bool) {}
 	}
-	r := &reader{news: make(map[node.ID]Event), wake: make(chan struct{}, 1)}
+	r := newReader()
 	c.mu.Lock()
 	c.feed.add(r)
+	c.listening.Store(int32(len(c.feed.readers)))
 	c.mu.Unlock()
 	remove := func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.feed.remove(r)
+		c.listening.Store(int32(len(c.feed.readers)))
 	}
 	stop := context.AfterFunc(ctx, remove)
 	return func(yield func(Event) bool) {
@@ -93,9 +106,15 @@ type feed struct {
 type reader struct {
 	news   map[node.ID]Event
 	order  []node.ID // of news, oldest first
+	msgs   tally
+	last   uint64 // place given out
 	missed int
 	closed bool          // no more will come
 	wake   chan struct{} // room for one
+}
+
+func newReader() *reader {
+	return &reader{news: make(map[node.ID]Event), msgs: tally{sums: make(map[msgKey]Event)}, wake: make(chan struct{}, 1)}
 }
 
 func (f *feed) add(r *reader) {
@@ -144,6 +163,8 @@ func (r *reader) put(e Event) {
 	} else if len(r.order) >= eventRoom {
 		r.dropOldest()
 	}
+	r.last++
+	e.place = r.last
 	r.news[id] = e
 	r.order = append(r.order, id)
 	r.ring()
@@ -156,14 +177,20 @@ func (r *reader) dropOldest() {
 	r.missed++
 }
 
-func (r *reader) take() (Event, bool) {
-	if len(r.order) == 0 {
+// take gives what came first of what has not been taken.
+func (r *reader) take() (e Event, ok bool) {
+	sum, ok := r.msgs.first()
+	switch {
+	case len(r.order) > 0 && (!ok || r.news[r.order[0]].place < sum.place):
+		e = r.news[r.order[0]]
+		delete(r.news, r.order[0])
+		r.order = slices.Delete(r.order, 0, 1)
+	case ok:
+		e = sum
+		r.msgs.pop()
+	default:
 		return Event{}, false
 	}
-	id := r.order[0]
-	e := r.news[id]
-	delete(r.news, id)
-	r.order = slices.Delete(r.order, 0, 1)
 	e.Missed, r.missed = r.missed, 0
 	return e, true
 }

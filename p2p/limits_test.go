@@ -143,7 +143,7 @@ func TestThrottleTakesANetworkForOneStranger(t *testing.T) {
 }
 
 func TestASlowReaderGetsTheLatest(t *testing.T) {
-	r := &reader{news: make(map[node.ID]Event), wake: make(chan struct{}, 1)}
+	r := newReader()
 	a := &Peer{session: newStill(node.ID{1})}
 	b := &Peer{session: newStill(node.ID{2})}
 	r.put(Event{Kind: PeerUp, Peer: a})
@@ -223,7 +223,7 @@ func TestAnIdleSessionIsLeasedToNobody(t *testing.T) {
 func TestWhoAsksForEventsAtTheEndIsTold(t *testing.T) {
 	var f feed
 	f.close()
-	r := &reader{wake: make(chan struct{}, 1)}
+	r := newReader()
 	f.add(r)
 	if !r.closed || len(f.readers) != 0 {
 		t.Error("a reader waits for a feed that has ended")

@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"log/slog"
 	"net/netip"
 	"slices"
 	"time"
@@ -14,6 +15,7 @@ type Peer struct {
 	session Session
 	hello   Hello
 	inbound bool
+	dialled *node.Node // nil if inbound
 	protos  []Protocol
 	since   time.Time
 
@@ -27,7 +29,7 @@ type Peer struct {
 }
 
 // String is the peer's id, shortened, and address.
-func (p *Peer) String() string { return p.ID().Short() + " at " + p.RemoteAddr().String() }
+func (p *Peer) String() string { return p.core.short(p.ID()) + " at " + p.RemoteAddr().String() }
 
 // ID is who the peer has proved to be.
 func (p *Peer) ID() node.ID { return p.session.Remote() }
@@ -39,11 +41,33 @@ func (p *Peer) Ref() node.Ref { return node.Ref{ID: p.ID(), Generation: p.hello.
 // changed.
 func (p *Peer) Hello() Hello { return p.hello }
 
-// Name is what the peer calls itself.
+// Name is what the peer calls itself, whole and as it is: it may be anything.
 func (p *Peer) Name() string { return p.hello.Name }
+
+// Caps are what the peer can run, as it says. They belong to the caller.
+func (p *Peer) Caps() []Cap { return slices.Clone(p.hello.Caps) }
 
 // Inbound tells whether the peer dialled us.
 func (p *Peer) Inbound() bool { return p.inbound }
+
+// Static tells whether the peer is one of those that are kept connected.
+func (p *Peer) Static() bool {
+	p.core.mu.Lock()
+	defer p.core.mu.Unlock()
+	return p.core.staticLocked(p.ID())
+}
+
+// Trusted tells whether the peer does not count against MaxPeers.
+func (p *Peer) Trusted() bool {
+	p.core.mu.Lock()
+	defer p.core.mu.Unlock()
+	return p.core.trusted[p.ID()]
+}
+
+// Log is the server's logger, with the peer's id and address in each line.
+func (p *Peer) Log() *slog.Logger {
+	return p.core.cfg.log.With("peer", p.core.short(p.ID()), "addr", p.RemoteAddr())
+}
 
 // Since is when the peer was connected.
 func (p *Peer) Since() time.Time { return p.since }

@@ -23,14 +23,18 @@ func (c *core) open(n *conn, theirs Hello, protos []Protocol) (*Peer, error) {
 		n.session.Close(err)
 		return nil, err
 	}
-	p := &Peer{core: c, session: n.session, hello: theirs, inbound: n.inbound, protos: protos, since: time.Now(), done: make(chan struct{})}
+	p := &Peer{core: c, session: n.session, hello: theirs, inbound: n.inbound, dialled: n.node, protos: protos, since: time.Now(), done: make(chan struct{})}
 	if err := c.enter(n, p); err != nil {
 		n.session.Close(err)
 		return nil, err
 	}
-	c.cfg.log.Log(context.Background(), c.peerLevel(), "peer connected", "peer", p.ID().Short(), "addr", p.RemoteAddr(), "name", p.Name(), "inbound", p.inbound)
+	c.cfg.log.Log(context.Background(), c.peerLevel(), "peer connected", "peer", c.short(p.ID()), "addr", p.RemoteAddr(), "name", p.Name(), "inbound", p.inbound)
 	for i, proto := range protos {
-		c.loops.Go(func() { c.runProtocol(proto, p, rws[i]) })
+		rw := rws[i]
+		if c.cfg.EnableMsgEvents {
+			rw = c.watch(p, proto.Cap(), rw)
+		}
+		c.loops.Go(func() { c.runProtocol(proto, p, rw) })
 	}
 	if len(protos) == 0 {
 		c.loops.Go(func() { <-p.session.Done(); c.drop(p, nil) })
@@ -114,7 +118,7 @@ func (c *core) end(p *Peer, reason error) {
 	c.keepAgainLocked(p)
 	c.mu.Unlock()
 	close(p.done)
-	c.cfg.log.Log(context.Background(), c.peerLevel(), "peer gone", "peer", p.ID().Short(), "addr", p.RemoteAddr(), "err", p.err)
+	c.cfg.log.Log(context.Background(), c.peerLevel(), "peer gone", "peer", c.short(p.ID()), "addr", p.RemoteAddr(), "err", p.err)
 }
 
 // peerLevel is how loud we are about one peer: in a cluster it is a member, in an

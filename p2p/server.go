@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"kith/crypto"
@@ -115,6 +115,9 @@ type core struct {
 	stop  context.CancelFunc
 	loops sync.WaitGroup
 
+	scheme    node.Scheme
+	listening atomic.Int32 // how many read Events
+
 	mu       sync.Mutex // guards what follows; never held while waiting
 	conns    map[node.ID]*conn
 	dials    map[target]*dialing
@@ -175,12 +178,16 @@ func start(cfg config) (*core, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
+	if err := cfg.identify(); err != nil {
+		return nil, err
+	}
 	c := &core{
-		cfg: cfg, local: node.NewLocal(cfg.Transport.ID(), node.Cert),
+		cfg: cfg, local: cfg.local(),
 		conns: make(map[node.ID]*conn), dials: make(map[target]*dialing), pending: make(map[*handshake]bool), runs: make(map[string]int),
 		static: make(map[target]*kept), trusted: make(map[node.ID]bool), changed: make(chan struct{}),
 		throttle: throttle{wide: cfg.Policy == Fill}, recent: make(recent), rested: make(recent),
 	}
+	c.scheme = c.local.Node().Scheme
 	c.ctx, c.stop = context.WithCancel(context.Background())
 	for _, id := range cfg.TrustedNodes {
 		c.trusted[id] = true
@@ -210,11 +217,7 @@ func (c *core) listen() error {
 		return fmt.Errorf("p2p: listen on %s: %w", c.cfg.ListenAddr, err)
 	}
 	c.ln = ln
-	if host, _, err := net.SplitHostPort(ln.Addr().String()); err == nil {
-		if ip := net.ParseIP(host); ip != nil && !ip.IsUnspecified() {
-			c.local.SetHosts([]string{ln.Addr().String()})
-		}
-	}
+	c.advertise()
 	return nil
 }
 
