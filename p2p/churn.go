@@ -71,7 +71,7 @@ func (c *core) staysLocked(now time.Time) []stay {
 		use := st.MsgsIn + st.MsgsOut - p.used
 		first := p.usedAt.IsZero()
 		p.used, p.usedAt = p.used+use, now
-		if !first && p.leases == 0 && !c.trusted[id] && !c.staticLocked(id) {
+		if !first && p.leases == 0 && !c.knownLocked(id) {
 			out = append(out, stay{p, n.inbound, use, p.since})
 		}
 	}

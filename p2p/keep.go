@@ -43,6 +43,7 @@ func (c *core) keep(n *node.Node) {
 	k := &kept{node: n, ctx: ctx, stop: stop, wake: make(chan struct{}, 1), pause: firstBackOff}
 	c.static[targetOf(n)] = k
 	c.notify() // a place is kept for it
+	c.befriendLocked(n.Hosts...)
 	c.loops.Go(func() { c.keepLoop(k) })
 	var lease *Lease
 	if old != nil {

@@ -170,23 +170,31 @@ func TestWhoIsGivenUpForANewcomer(t *testing.T) {
 		name    string
 		pending []int // addresses, oldest first
 		from    int
+		after   time.Duration // after the last of them
+		friend  bool
 		running int // handshakes, those given up too
 		want    int // the index of who is given up; -1: the newcomer is turned away
 	}{
-		{"one each", []int{1, 2, 3}, 4, 3, -1},
-		{"from where most come", []int{1, 1, 2}, 1, 3, -1},
-		{"it would have as many", []int{1, 1, 2}, 2, 3, -1},
-		{"the oldest of the most", []int{2, 1, 1}, 3, 3, 1},
-		{"the older of two with as many", []int{3, 2, 2, 1, 1}, 4, 5, 1},
-		{"too many that have not ended", []int{2, 1, 1}, 3, 6, -1},
+		{"one each", []int{1, 2, 3}, 4, 0, false, 3, -1},
+		{"from where most come", []int{1, 1, 2}, 1, 0, false, 3, -1},
+		{"it would have as many", []int{1, 1, 2}, 2, 0, false, 3, -1},
+		{"the oldest of the most", []int{2, 1, 1}, 3, 0, false, 3, 1},
+		{"the older of two with as many", []int{3, 2, 2, 1, 1}, 4, 0, false, 5, 1},
+		{"too many that have not ended", []int{2, 1, 1}, 3, 0, false, 6, -1},
+		{"one each, the oldest just not slow", []int{1, 2, 3}, 4, slowHandshake - 3, false, 3, -1},
+		{"one each, the oldest slow", []int{1, 2, 3}, 4, slowHandshake - 2, false, 3, 0},
+		{"it would have as many, and they are slow", []int{2, 1, 1}, 1, time.Second, false, 3, 0},
+		{"a friend", []int{1, 2, 3}, 4, 0, true, 3, 0},
+		{"a second one of a friend's", []int{1, 2, 3}, 1, 0, true, 3, -1},
+		{"a friend, but too many have not ended", []int{1, 2, 3}, 4, 0, true, 6, -1},
 	} {
 		c := testCore(node.ID{1}, func(s *Server) { s.MaxPendingPeers = len(tt.pending) })
 		c.handshakes = tt.running
 		given := -1
 		for i, a := range tt.pending {
-			c.pending[&handshake{from: addr(a), since: time.Unix(int64(i), 0), stop: func() { given = i }}] = true
+			c.pending[&handshake{from: addr(a), since: time.Unix(0, int64(i)), stop: func() { given = i }}] = true
 		}
-		if ok := c.giveWayLocked(&handshake{from: addr(tt.from)}); given != tt.want || ok != (tt.want >= 0) {
+		if ok := c.giveWayLocked(&handshake{from: addr(tt.from), since: time.Unix(0, int64(len(tt.pending)-1)).Add(tt.after)}, tt.friend); given != tt.want || ok != (tt.want >= 0) {
 			t.Errorf("%s: given up is %d, %v; want %d", tt.name, given, ok, tt.want)
 		}
 	}

@@ -80,6 +80,9 @@ func (c *core) enter(n *conn, p *Peer) error {
 		return DiscQuitting
 	}
 	n.peer, n.stage = p, open
+	if c.knownLocked(p.ID()) {
+		c.befriendLocked(p.RemoteAddr().String())
+	}
 	c.count.connected++
 	c.backOff.forget(target{id: p.ID()})
 	if d := c.dials[target{id: p.ID()}]; d != nil { // it may be ours, or they have come to us

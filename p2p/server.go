@@ -129,6 +129,7 @@ type core struct {
 	filling  int                 // dials begun for a source
 	recent   recent              // whom the sources gave, and when they were dialled
 	rested   recent              // who had to make room for others, and when
+	friends  map[netip.Addr]bool // where static and trusted nodes are
 	quitting bool
 	runs     map[string]int // how many Runs of a protocol have not returned
 	changed  chan struct{}  // closed and replaced when conns or filling change
@@ -185,7 +186,7 @@ func start(cfg config) (*core, error) {
 		cfg: cfg, local: cfg.local(),
 		conns: make(map[node.ID]*conn), dials: make(map[target]*dialing), pending: make(map[*handshake]bool), runs: make(map[string]int),
 		static: make(map[target]*kept), trusted: make(map[node.ID]bool), changed: make(chan struct{}),
-		throttle: throttle{wide: cfg.Policy == Fill}, recent: make(recent), rested: make(recent),
+		throttle: throttle{wide: cfg.Policy == Fill}, recent: make(recent), rested: make(recent), friends: make(map[netip.Addr]bool),
 	}
 	c.scheme = c.local.Node().Scheme
 	c.ctx, c.stop = context.WithCancel(context.Background())

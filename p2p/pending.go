@@ -1,0 +1,104 @@
+package p2p
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"kith/node"
+)
+
+// A handshake is an accepted connection that is not a peer yet.
+type handshake struct {
+	from  netip.Addr
+	since time.Time
+	ctx   context.Context
+	stop  context.CancelFunc
+}
+
+// reserve takes a place among the pending handshakes, unless there is none or
+// the address is throttled.
+func (c *core) reserve(addr netip.Addr) (*handshake, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.count.accepted++
+	now := time.Now()
+	if c.quitting {
+		return nil, DiscQuitting
+	}
+	if !c.permitted(addr) {
+		c.count.restricted++
+		return nil, ErrRestricted
+	}
+	friend := c.cfg.Policy == Fill && c.friends[addr.Unmap()]
+	if err := c.throttle.check(addr, now); err != nil && !friend {
+		c.count.throttled++
+		return nil, err
+	}
+	h := &handshake{from: c.throttle.source(addr), since: now}
+	if len(c.pending) >= c.cfg.MaxPendingPeers && !c.giveWayLocked(h, friend) {
+		c.count.pendingFull++
+		return nil, fmt.Errorf("%w: MaxPendingPeers is %d", ErrPendingLimit, c.cfg.MaxPendingPeers)
+	}
+	if c.cfg.Policy == Fill {
+		c.throttle.block(addr, now)
+	}
+	h.ctx, h.stop = context.WithTimeout(c.ctx, c.cfg.HandshakeTimeout)
+	c.pending[h] = true
+	c.handshakes++
+	return h, nil
+}
+
+// slowHandshake is how long one may take while others find no place.
+const slowHandshake = 500 * time.Millisecond
+
+// giveWayLocked makes room for a handshake when there is none. Where one address
+// has more pending than the newcomer's would have, its oldest is given up: so one
+// that connects and says nothing cannot keep all others out. Else the oldest of
+// all is, if it is slow, so that many such cannot; or at once for the first that
+// comes from a friend.
+func (c *core) giveWayLocked(newcomer *handshake, friend bool) bool {
+	if c.handshakes >= 2*c.cfg.MaxPendingPeers {
+		return false // those that were given up have not ended yet
+	}
+	of := make(map[netip.Addr]int)
+	for h := range c.pending {
+		of[h.from]++
+	}
+	var worst, oldest *handshake
+	for h := range c.pending {
+		if worst == nil || of[h.from] > of[worst.from] || of[h.from] == of[worst.from] && h.since.Before(worst.since) {
+			worst = h
+		}
+		if oldest == nil || h.since.Before(oldest.since) {
+			oldest = h
+		}
+	}
+	if of[worst.from] <= of[newcomer.from]+1 {
+		if worst = oldest; (!friend || of[newcomer.from] > 0) && newcomer.since.Sub(oldest.since) < slowHandshake {
+			return false
+		}
+	}
+	c.count.pendingFull++
+	delete(c.pending, worst)
+	worst.stop()
+	return true
+}
+
+// maxFriends is how many addresses of static and trusted nodes are remembered.
+// When there are as many no further ones are.
+const maxFriends = 4096
+
+// befriendLocked notes where a static or trusted node has been or is said to be:
+// who comes from there is not throttled, and waits behind no stranger.
+func (c *core) befriendLocked(hosts ...string) {
+	for _, h := range hosts {
+		if ap, err := netip.ParseAddrPort(h); err == nil && len(c.friends) < maxFriends {
+			c.friends[ap.Addr().Unmap()] = true
+		}
+	}
+}
+
+// knownLocked tells whether id is static or trusted.
+func (c *core) knownLocked(id node.ID) bool { return c.trusted[id] || c.staticLocked(id) }
