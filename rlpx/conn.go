@@ -20,7 +20,9 @@ const writeRound = 64 << 10
 // Initiate or Accept.
 type Conn struct {
 	conn   net.Conn
+	local  *crypto.PublicKey
 	remote *crypto.PublicKey
+	dialer bool // we have dialled
 	snappy bool
 	in     opener
 	out    sealer
@@ -29,7 +31,7 @@ type Conn struct {
 	bytesIn, bytesOut atomic.Uint64
 }
 
-func newConn(conn net.Conn, remote *crypto.PublicKey, s *secrets) (*Conn, error) {
+func newConn(conn net.Conn, local, remote *crypto.PublicKey, dialer bool, s *secrets) (*Conn, error) {
 	data, err := aes.NewCipher(s.aes[:])
 	if err != nil {
 		return nil, err
@@ -39,7 +41,7 @@ func newConn(conn net.Conn, remote *crypto.PublicKey, s *secrets) (*Conn, error)
 		return nil, err
 	}
 	var iv [aes.BlockSize]byte // the specification's: all zeros
-	c := &Conn{conn: conn, remote: remote}
+	c := &Conn{conn: conn, local: local, remote: remote, dialer: dialer}
 	c.out = sealer{stream: cipher.NewCTR(data, iv[:]), mac: newMAC(macs, s.out)}
 	c.in = opener{stream: cipher.NewCTR(data, iv[:]), mac: newMAC(macs, s.in), limit: maxData}
 	c.in.conn = counted{c}

@@ -80,7 +80,7 @@ func initiate(conn net.Conn, key *crypto.PrivateKey, remote *crypto.PublicKey) (
 		return nil, err
 	}
 	t := transcript{true, ours.nonce, theirs.nonce, authPacket, ackPacket}
-	return newConn(conn, remote, t.secrets(ephemeral.Agree(theirs.ephemeral)))
+	return newConn(conn, key.Public(), remote, true, t.secrets(ephemeral.Agree(theirs.ephemeral)))
 }
 
 func accept(conn net.Conn, key *crypto.PrivateKey) (*Conn, error) {
@@ -116,7 +116,7 @@ func accept(conn net.Conn, key *crypto.PrivateKey) (*Conn, error) {
 		return nil, err
 	}
 	t := transcript{false, theirs.nonce, ours.nonce, authPacket, ackPacket}
-	return newConn(conn, theirs.key, t.secrets(ephemeral.Agree(theirEphemeral)))
+	return newConn(conn, key.Public(), theirs.key, false, t.secrets(ephemeral.Agree(theirEphemeral)))
 }
 
 // signed is what the signature of an auth signs.

@@ -1,6 +1,7 @@
 package rlpx
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/golang/snappy"
@@ -79,16 +80,35 @@ func (e *DisconnectError) Error() string {
 // Unwrap gives the Reason.
 func (e *DisconnectError) Unwrap() error { return e.Reason }
 
-// appendReason writes a disconnect message: a list of one number.
+// disconnection says what a session ends with that is closed for reason.
+func disconnection(reason error) *DisconnectError {
+	if reason == nil {
+		return &DisconnectError{Reason: Requested}
+	}
+	if d, ok := errors.AsType[*DisconnectError](reason); ok && !d.Remote {
+		return d
+	}
+	if r, ok := errors.AsType[Reason](reason); ok {
+		return &DisconnectError{Reason: r}
+	}
+	return &DisconnectError{Reason: SubprotocolError, Text: reason.Error()}
+}
+
+// appendReason writes a disconnect message: a list of one number. A reason that
+// devp2p has no number for is told as Requested.
 func appendReason(b []byte, r Reason) []byte {
+	if _, known := reasonText[r]; !known || r == Unreadable {
+		r = Requested
+	}
 	return rlp.AppendUint(rlp.AppendListHead(b, rlp.UintSize(uint64(r))), uint64(r))
 }
 
 // parseReason reads a disconnect message in every form that peers send: a list or
 // the number alone, with more behind it, or nothing at all; zero as an integer or as a
-// byte; compressed or not, whatever was agreed.
-func parseReason(b []byte, compressed bool) Reason {
-	if n, err := snappy.DecodedLen(b); compressed && err == nil && n <= maxExpansion(len(b)) {
+// byte; compressed or not, whatever was agreed. Nothing that is a reason when it
+// is not compressed can be decompressed too.
+func parseReason(b []byte) Reason {
+	if n, err := snappy.DecodedLen(b); err == nil && n <= maxExpansion(len(b)) {
 		if text, err := snappy.Decode(nil, b); err == nil {
 			return readReason(text)
 		}

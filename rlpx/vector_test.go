@@ -16,12 +16,12 @@ type vectors struct {
 	Hello struct{ Hex string }
 	RLPx  struct {
 		Keys    map[string]string
-		Auth2   string `json:"auth2_eip8_v4"`
-		Auth3   string `json:"auth3_eip8_v56_3_extra"`
-		Ack2    string `json:"ack2_eip8_v4"`
-		Ack3    string `json:"ack3_eip8_v57_3_extra"`
-		Auth1   string `json:"auth1_v4_format"`
-		Ack1    string `json:"ack1_v4_format"`
+		Auth2   string            `json:"auth2_eip8_v4"`
+		Auth3   string            `json:"auth3_eip8_v56_3_extra"`
+		Ack2    string            `json:"ack2_eip8_v4"`
+		Ack3    string            `json:"ack3_eip8_v57_3_extra"`
+		Auth1   string            `json:"auth1_v4_format"`
+		Ack1    string            `json:"ack1_v4_format"`
 		Derived map[string]string `json:"derived_for_auth2_ack2_by_B"`
 	}
 }
