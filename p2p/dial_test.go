@@ -159,13 +159,14 @@ func TestRetryAddsOneDialAtMost(t *testing.T) {
 	})
 }
 
-// A dialCounter counts the dials under way.
+// A dialCounter counts the dials, and those under way.
 type dialCounter struct {
 	p2p.Transport
-	active atomic.Int32
+	active, all atomic.Int32
 }
 
 func (c *dialCounter) Dial(ctx context.Context, n *node.Node) (p2p.Session, error) {
+	c.all.Add(1)
 	c.active.Add(1)
 	defer c.active.Add(-1)
 	return c.Transport.Dial(ctx, n)

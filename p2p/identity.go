@@ -1,7 +1,6 @@
 package p2p
 
 import (
-	"errors"
 	"net/netip"
 
 	"kith/crypto"
@@ -9,11 +8,10 @@ import (
 )
 
 // identify makes the Transport of PrivateKey.
-func (c *config) identify() error {
-	if c.PrivateKey == nil {
-		return nil
+func (c *config) identify() {
+	if c.PrivateKey != nil {
+		c.Transport = newRLPx(c.PrivateKey)
 	}
-	return errors.New("p2p: start: RLPx is not there yet")
 }
 
 // local is the node that we are.

@@ -179,9 +179,7 @@ func start(cfg config) (*core, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
-	if err := cfg.identify(); err != nil {
-		return nil, err
-	}
+	cfg.identify()
 	c := &core{
 		cfg: cfg, local: cfg.local(),
 		conns: make(map[node.ID]*conn), dials: make(map[target]*dialing), pending: make(map[*handshake]bool), runs: make(map[string]int),

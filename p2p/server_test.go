@@ -8,6 +8,7 @@ import (
 	"iter"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -15,6 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"kith/crypto"
 	"kith/node"
 	"kith/p2p"
 	"kith/p2p/p2ptest"
@@ -102,6 +104,8 @@ func TestCallsInAnyOrder(t *testing.T) {
 					s.Trust(node.ID{1}, false)
 					s.Retry(node.ID{1})
 					s.Local()
+					s.NodeInfo()
+					s.PeersInfo()
 					s.Addr()
 					s.AddPeer(at(nw, "nobody"))
 					ctx, cancel := context.WithCancel(t.Context())
@@ -121,6 +125,10 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 	run := func(*p2p.Peer, p2p.MsgReadWriter) error { return nil }
 	nw := new(p2ptest.Network)
 	defer nw.Close()
+	key, err := crypto.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, tt := range []struct {
 		server *p2p.Server
 		want   string
@@ -128,6 +136,11 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 		{&p2p.Server{}, "p2p: no Transport: set PrivateKey for RLPx, or Transport"},
 		{&p2p.Server{Transport: nw.Transport("a"), MaxPeers: -1}, "p2p: start: MaxPeers is negative"},
 		{&p2p.Server{Transport: nw.Transport("a"), IdleTimeout: -1}, "p2p: start: IdleTimeout is negative"},
+		{&p2p.Server{Transport: nw.Transport("a"), ChurnInterval: -1}, "p2p: start: ChurnInterval is negative"},
+		{&p2p.Server{Transport: nw.Transport("a"), PrivateKey: key}, "p2p: PrivateKey and Transport are both set: PrivateKey is for RLPx alone"},
+		{&p2p.Server{Transport: nw.Transport("a"), BootstrapNodes: []*node.Node{nil}}, "p2p: start: a boot node has neither ID nor Hosts"},
+		{&p2p.Server{Transport: nw.Transport("a"), NoDial: true, StaticNodes: []*node.Node{at(nw, "b")}}, "p2p: start: NoDial is set, but StaticNodes are to be dialled"},
+		{&p2p.Server{Transport: nw.Transport("a"), NetRestrict: make([]netip.Prefix, 1)}, "p2p: start: NetRestrict: invalid Prefix is neither a prefix of IPv4 nor of IPv6"},
 		{&p2p.Server{Transport: nw.Transport("a"), Policy: 2}, "p2p: start: Policy is 2, must be Fill or OnDemand"},
 		{&p2p.Server{Transport: nw.Transport("a"), StaticNodes: []*node.Node{{}}}, "p2p: start: a static node has neither ID nor Hosts"},
 		{&p2p.Server{Transport: nw.Transport("a"), Protocols: []p2p.Protocol{{Length: 1, Run: run}}}, `p2p: start: protocol "": the name must have 1 to 64 bytes`},
