@@ -210,11 +210,12 @@ func newRLPxSession(c *rlpx.Conn) *rlpxSession {
 
 func (s *rlpxSession) Remote() node.ID              { return s.remote }
 func (s *rlpxSession) RemoteKey() *crypto.PublicKey { return s.s.Conn().Remote() }
-func (s *rlpxSession) LocalAddr() netip.AddrPort    { return addrPort(s.s.Conn().NetConn().LocalAddr()) }
-func (s *rlpxSession) RemoteAddr() netip.AddrPort   { return addrPort(s.s.Conn().NetConn().RemoteAddr()) }
-func (s *rlpxSession) Done() <-chan struct{}        { return s.s.Done() }
-func (s *rlpxSession) Err() error                   { return fromRLPx(s.s.Err()) }
-func (s *rlpxSession) Close(reason error) error     { return s.s.Close(toRLPx(reason)) }
+func (s *rlpxSession) LocalAddr() netip.AddrPort { return addrPort(s.s.Conn().NetConn().LocalAddr()) }
+
+func (s *rlpxSession) RemoteAddr() netip.AddrPort { return addrPort(s.s.Conn().NetConn().RemoteAddr()) }
+func (s *rlpxSession) Done() <-chan struct{}      { return s.s.Done() }
+func (s *rlpxSession) Err() error                 { return fromRLPx(s.s.Err()) }
+func (s *rlpxSession) Close(reason error) error   { return s.s.Close(toRLPx(reason)) }
 
 func (s *rlpxSession) Hello(ctx context.Context, ours Hello, decide func(theirs Hello) error) (Hello, error) {
 	h := rlpx.Hello{Name: ours.Name, ListenPort: uint64(ours.ListenPort)}

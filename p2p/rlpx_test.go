@@ -43,7 +43,7 @@ func limited(t testing.TB) context.Context {
 	return ctx
 }
 
-// echo answers each message with itself, and tells asked what it was.
+// echoing answers each message with itself.
 func echoing(version uint) p2p.Protocol {
 	return p2p.Protocol{Name: "echo", Version: version, Length: 4, Run: func(_ *p2p.Peer, rw p2p.MsgReadWriter) error {
 		for {
@@ -76,8 +76,8 @@ func TestServersMeetOverRLPx(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lease.Release()
-	if want := "3before anybody reads<nil>"; <-got != want {
-		t.Errorf("ReadMsg() = %s, want %s", <-got, want)
+	if text, want := <-got, "3before anybody reads<nil>"; text != want {
+		t.Errorf("ReadMsg() = %s, want %s", text, want)
 	}
 	peer := a.Peer(b.Self().ID)
 	if peer == nil {

@@ -3,6 +3,7 @@ package rlpx
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/golang/snappy"
 
@@ -68,7 +69,9 @@ type DisconnectError struct {
 
 func (e *DisconnectError) Error() string {
 	text := e.Reason.Error()
-	if e.Text != "" {
+	if strings.Contains(e.Text, text) {
+		text = e.Text
+	} else if e.Text != "" {
 		text += ": " + e.Text
 	}
 	if e.Remote {
