@@ -14,7 +14,7 @@ func TestUnmarshal(t *testing.T) {
 		if _, ok := c.v.([]any); ok {
 			continue // see TestUnmarshalAny
 		}
-		b := unhex(t, strings.ReplaceAll(c.hex, " ", ""))
+		b := unhex(t, c.hex)
 		got := reflect.New(reflect.TypeOf(c.v))
 		if err := Unmarshal(b, got.Interface()); err != nil || !reflect.DeepEqual(got.Elem().Interface(), c.v) {
 			t.Errorf("%s: Unmarshal(%x) = %v, %v, want %v", name, b, got.Elem(), err, c.v)
@@ -90,7 +90,7 @@ func TestUnmarshalErrors(t *testing.T) {
 		{"01", nil, nil, "rlp: decode <nil>: the target must be a pointer, and not nil"},
 		{"01", (*uint)(nil), nil, "rlp: decode *uint: the target must be a pointer, and not nil"},
 	} {
-		err := Unmarshal(unhex(t, strings.ReplaceAll(c.hex, " ", "")), c.into)
+		err := Unmarshal(unhex(t, c.hex), c.into)
 		if c.want == "" {
 			if err != nil {
 				t.Errorf("Unmarshal(%s, %T) = %v", c.hex, c.into, err)

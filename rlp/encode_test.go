@@ -160,7 +160,7 @@ var both = map[string]struct {
 
 func TestMarshal(t *testing.T) {
 	for name, c := range both {
-		want := unhex(t, strings.ReplaceAll(c.hex, " ", ""))
+		want := unhex(t, c.hex)
 		if got, err := Marshal(c.v); err != nil || !bytes.Equal(got, want) {
 			t.Errorf("%s: Marshal(%v) = %x, %v, want %x", name, c.v, got, err, want)
 		}

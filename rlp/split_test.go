@@ -22,7 +22,7 @@ func TestSplit(t *testing.T) {
 		"b838" + strings.Repeat("ab", 57):     {String, strings.Repeat("ab", 56), "ab"},
 		"f9 0100" + strings.Repeat("01", 256): {List, strings.Repeat("01", 256), ""},
 	} {
-		b := unhex(t, strings.ReplaceAll(in, " ", ""))
+		b := unhex(t, in)
 		kind, content, rest, err := Split(b)
 		if err != nil || kind != want.kind || !bytes.Equal(content, unhex(t, want.content)) || !bytes.Equal(rest, unhex(t, want.rest)) {
 			t.Errorf("Split(%s) = %v, %x, %x, %v, want %v", in, kind, content, rest, err, want)
@@ -152,7 +152,7 @@ func TestRawIsCheckedWithin(t *testing.T) {
 		"c7c0c1c0c3c0c1c0": nil,
 	} {
 		var raw Raw
-		b := unhex(t, strings.ReplaceAll(in, " ", ""))
+		b := unhex(t, in)
 		err := Unmarshal(b, &raw)
 		if !errors.Is(err, want) || want == nil && !bytes.Equal(raw, b) {
 			t.Errorf("Unmarshal(%s, Raw) = %x, %v, want %v", in, raw, err, want)

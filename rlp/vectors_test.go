@@ -71,8 +71,9 @@ func vectors(t testing.TB, file string, want int) map[string]vector {
 	return got
 }
 
+// unhex reads hexadecimal digits; spaces are for the reader.
 func unhex(t testing.TB, s string) []byte {
-	b, err := hex.DecodeString(strings.TrimPrefix(s, "0x"))
+	b, err := hex.DecodeString(strings.ReplaceAll(strings.TrimPrefix(s, "0x"), " ", ""))
 	if err != nil {
 		t.Fatal(err)
 	}
