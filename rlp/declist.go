@@ -11,11 +11,11 @@ const firstGrowth = 4 << 10
 
 func (m decPlanner) slice(plan *decPlan, t reflect.Type) error {
 	elem, err := m.plan(t.Elem())
-	elements := decodeElements(t, elem)
+	all := decodeElements(t, elem)
 	plan.decode = func(b []byte, p unsafe.Pointer, depth int) ([]byte, error) {
 		content, rest, err := openContent(b, depth)
 		if err == nil {
-			err = elements(content, p, depth+1)
+			err = all(content, p, depth+1)
 		}
 		return rest, err
 	}
@@ -124,8 +124,8 @@ func (m decPlanner) field(f field) (decField, error) {
 	}
 	switch {
 	case f.tail:
-		elements := decodeElements(f.typ, plan)
-		df.decode = func(b []byte, p unsafe.Pointer, depth int) ([]byte, error) { return nil, elements(b, p, depth) }
+		all := decodeElements(f.typ, plan)
+		df.decode = func(b []byte, p unsafe.Pointer, depth int) ([]byte, error) { return nil, all(b, p, depth) }
 	case null == nullString:
 		df.decode = decodeNull(t, plan, emptyString)
 	case null == nullList:

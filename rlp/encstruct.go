@@ -1,6 +1,7 @@
 package rlp
 
 import (
+	"math/big"
 	"reflect"
 	"unsafe"
 )
@@ -23,6 +24,8 @@ func (f *encField) empty(p unsafe.Pointer) bool {
 		return false
 	case f.typ.Kind() == reflect.Pointer:
 		return *(*unsafe.Pointer)(p) == nil
+	case f.typ == bigType:
+		return (*big.Int)(p).Sign() == 0
 	}
 	return reflect.NewAt(f.typ, p).Elem().IsZero()
 }
@@ -32,7 +35,7 @@ func (m encPlanner) structure(plan *encPlan, t reflect.Type) error {
 	if err != nil {
 		return err
 	}
-	size, short := 0, false // short: fields may be left out
+	least, short := 0, false // short: fields may be left out
 	var list []encField
 	for _, f := range fields {
 		ef, err := m.field(f)
@@ -40,11 +43,11 @@ func (m encPlanner) structure(plan *encPlan, t reflect.Type) error {
 			return atField(f.name, err)
 		}
 		short = short || f.optional || f.tail
-		size += ef.min
+		least += ef.min
 		list = append(list, ef)
 	}
-	plan.min = ListSize(size)
-	plan.encode = encodeStruct(list, size, short)
+	plan.min = ListSize(least)
+	plan.encode = encodeStruct(list, least, short)
 	return nil
 }
 
@@ -88,9 +91,9 @@ func encodeTail(t reflect.Type, elem *encPlan) func([]byte, unsafe.Pointer, int)
 	}
 }
 
-// encodeStruct encodes fields whose encoding takes at least size bytes.
-func encodeStruct(fields []encField, size int, short bool) func([]byte, unsafe.Pointer, int) ([]byte, error) {
-	room := headSize(size)
+// encodeStruct encodes fields that together take at least so many bytes.
+func encodeStruct(fields []encField, least int, short bool) func([]byte, unsafe.Pointer, int) ([]byte, error) {
+	room := headSize(least)
 	return func(dst []byte, p unsafe.Pointer, depth int) ([]byte, error) {
 		if depth >= MaxDepth {
 			return dst, ErrTooDeep
