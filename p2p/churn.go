@@ -1,14 +1,13 @@
 package p2p
 
 import (
-	"fmt"
 	"time"
 
 	"kith/node"
 )
 
 // errChurned is what a peer is told that has to make room.
-var errChurned = fmt.Errorf("%w: others shall find a place", DiscTooManyPeers)
+var errChurned = &DisconnectError{Reason: DiscTooManyPeers, Text: "too many peers: others shall find a place"}
 
 // churnLoop lets peers go so that others find room.
 func (c *core) churnLoop() {

@@ -25,12 +25,15 @@ func (c *core) connect(ctx context.Context, n *node.Node) (p *Peer, tried bool, 
 
 func (c *core) connectTo(ctx context.Context, n *node.Node) (*Peer, error) {
 	session, err := c.cfg.Transport.Dial(ctx, n)
+	if err == nil && !c.cfg.permitted(session.RemoteAddr().Addr()) { // a name stands for it
+		session.Close(DiscRequested)
+		err = ErrRestricted
+	}
+	if errors.Is(err, ErrRestricted) {
+		c.restricted()
+	}
 	if err != nil {
 		return nil, err
-	}
-	if !c.permitted(session.RemoteAddr().Addr()) { // a name stands for it
-		session.Close(DiscRequested)
-		return nil, c.restricted()
 	}
 	mine := &conn{session: session, node: n}
 	if !c.claim(mine) { // somebody else was faster

@@ -10,7 +10,7 @@ import (
 // identify makes the Transport of PrivateKey.
 func (c *config) identify() {
 	if c.PrivateKey != nil {
-		c.Transport = newRLPx(c.PrivateKey)
+		c.Transport = newRLPx(c.PrivateKey, c.permitted)
 	}
 }
 

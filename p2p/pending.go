@@ -27,7 +27,7 @@ func (c *core) reserve(addr netip.Addr) (*handshake, error) {
 	if c.quitting {
 		return nil, DiscQuitting
 	}
-	if !c.permitted(addr) {
+	if !c.cfg.permitted(addr) {
 		c.count.restricted++
 		return nil, ErrRestricted
 	}

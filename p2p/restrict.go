@@ -8,9 +8,9 @@ import (
 )
 
 // permitted tells whether a peer may be at addr.
-func (c *core) permitted(addr netip.Addr) bool {
+func (c *config) permitted(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("") // a Prefix contains no address that has one
-	return len(c.cfg.NetRestrict) == 0 || slices.ContainsFunc(c.cfg.NetRestrict, func(p netip.Prefix) bool { return p.Contains(addr) })
+	return len(c.NetRestrict) == 0 || slices.ContainsFunc(c.NetRestrict, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
 // within is n without the addresses where no peer may be. Names stay: what they
@@ -18,7 +18,7 @@ func (c *core) permitted(addr netip.Addr) bool {
 func (c *core) within(n *node.Node) (*node.Node, error) {
 	hosts := slices.DeleteFunc(slices.Clone(n.Hosts), func(h string) bool {
 		ap, err := netip.ParseAddrPort(h)
-		return err == nil && !c.permitted(ap.Addr())
+		return err == nil && !c.cfg.permitted(ap.Addr())
 	})
 	switch {
 	case len(hosts) == len(n.Hosts):

@@ -2,6 +2,7 @@ package p2p_test
 
 import (
 	"errors"
+	"net"
 	"net/netip"
 	"testing"
 	"testing/synctest"
@@ -70,5 +71,21 @@ func TestNetRestrictOnDial(t *testing.T) {
 				t.Errorf("%s: the one outside has %d peers", tt.name, n)
 			}
 		})
+	}
+}
+
+// What a name stands for is looked up by the transport, which must not even
+// connect there.
+func TestNetRestrictOnNamesOverRLPx(t *testing.T) {
+	b := open(t, 2, nil)
+	a := open(t, 1, func(s *p2p.Server) { s.NetRestrict = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")} })
+	n := b.Self()
+	_, port, _ := net.SplitHostPort(n.Hosts[0])
+	n.Hosts = []string{"localhost:" + port}
+	if _, err := a.Dial(limited(t), n); !errors.Is(err, p2p.ErrRestricted) {
+		t.Errorf("Dial = %v, want ErrRestricted", err)
+	}
+	if a.Stats().Restricted != 1 || b.Stats().Accepted != 0 {
+		t.Errorf("%d restricted, and b has accepted %d; want 1, 0", a.Stats().Restricted, b.Stats().Accepted)
 	}
 }

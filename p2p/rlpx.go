@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"syscall"
 	"time"
 
 	"kith/crypto"
@@ -16,12 +17,13 @@ import (
 
 // rlpxTransport is the Transport of open networks, which PrivateKey makes.
 type rlpxTransport struct {
-	key *crypto.PrivateKey
-	id  node.ID
+	key    *crypto.PrivateKey
+	id     node.ID
+	permit func(netip.Addr) bool // whether we may connect there
 }
 
-func newRLPx(key *crypto.PrivateKey) Transport {
-	return &rlpxTransport{key: key, id: node.V4ID(key.Public())}
+func newRLPx(key *crypto.PrivateKey, permit func(netip.Addr) bool) Transport {
+	return &rlpxTransport{key: key, id: node.V4ID(key.Public()), permit: permit}
 }
 
 func (t *rlpxTransport) ID() node.ID { return t.id }
@@ -65,7 +67,12 @@ func (t *rlpxTransport) Dial(ctx context.Context, n *node.Node) (Session, error)
 }
 
 func (t *rlpxTransport) try(ctx context.Context, host string, remote *crypto.PublicKey) (Session, error) {
-	d := net.Dialer{KeepAlive: -1}
+	d := net.Dialer{KeepAlive: -1, Control: func(_, addr string, _ syscall.RawConn) error {
+		if ap, err := netip.ParseAddrPort(addr); err != nil || !t.permit(ap.Addr()) {
+			return ErrRestricted
+		}
+		return nil
+	}}
 	conn, err := d.DialContext(ctx, "tcp", host)
 	if err != nil {
 		return nil, err
@@ -210,7 +217,7 @@ func newRLPxSession(c *rlpx.Conn) *rlpxSession {
 
 func (s *rlpxSession) Remote() node.ID              { return s.remote }
 func (s *rlpxSession) RemoteKey() *crypto.PublicKey { return s.s.Conn().Remote() }
-func (s *rlpxSession) LocalAddr() netip.AddrPort { return addrPort(s.s.Conn().NetConn().LocalAddr()) }
+func (s *rlpxSession) LocalAddr() netip.AddrPort    { return addrPort(s.s.Conn().NetConn().LocalAddr()) }
 
 func (s *rlpxSession) RemoteAddr() netip.AddrPort { return addrPort(s.s.Conn().NetConn().RemoteAddr()) }
 func (s *rlpxSession) Done() <-chan struct{}      { return s.s.Done() }
