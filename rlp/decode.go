@@ -39,7 +39,7 @@ func decodeAny(b []byte, depth int) (v any, rest []byte, err error) {
 		return nil, b, err
 	}
 	if kind == String {
-		return append([]byte{}, content...), rest, nil
+		return clone(content), rest, nil
 	}
 	if depth >= MaxDepth {
 		return nil, b, ErrTooDeep

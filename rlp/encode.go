@@ -17,9 +17,7 @@ func Marshal(v any) ([]byte, error) {
 	if cap(b) <= maxScratch {
 		s.b = b
 	}
-	out := make([]byte, len(b)) // and not append, which would take more than b needs
-	copy(out, b)
-	return out, nil
+	return clone(b), nil
 }
 
 // maxScratch is the largest buffer that Marshal keeps.

@@ -94,13 +94,13 @@ type (
 )
 
 type mixed struct {
-	hidden int
-	A      name
-	Skip   map[string]int `rlp:"-"`
-	B      octets
-	C      [3]octet
-	D      short
-	E      yes
+	_    int
+	A    name
+	Skip map[string]int `rlp:"-"`
+	B    octets
+	C    [3]octet
+	D    short
+	E    yes
 	pair
 	F any
 	Pair

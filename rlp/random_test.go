@@ -145,7 +145,7 @@ func randomize(r *rand.Rand, v reflect.Value) {
 
 func TestRandomTypes(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
-	for range 1000 {
+	for range 300 {
 		typ := randomType(r, 4)
 		for range 3 {
 			in := reflect.New(typ)
@@ -172,7 +172,7 @@ func TestRandomTypes(t *testing.T) {
 func TestRandomBytes(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 4))
 	failed := 0
-	for range 1000 {
+	for range 300 {
 		typ := randomType(r, 3)
 		in := reflect.New(typ)
 		randomize(r, in.Elem())
@@ -191,8 +191,8 @@ func TestRandomBytes(t *testing.T) {
 			}
 		}
 	}
-	if failed < 2000 || failed == 10_000 {
-		t.Errorf("%d of 10000 broken encodings were refused", failed)
+	if failed < 500 || failed == 3000 {
+		t.Errorf("%d of 3000 broken encodings were refused", failed)
 	}
 }
 
