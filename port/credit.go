@@ -28,6 +28,13 @@ const (
 
 	// crowd is how close together two streams give back on a crowded line.
 	crowd = 5 * time.Millisecond
+	// aloneWindow is how far a window grows, even where the line is short, while
+	// nothing else comes: whoever waits for credit makes both ends sleep and wake.
+	// aloneTime is how quickly half of it must be eaten, for that is what somebody
+	// new has to wait, and aloneAfter how long nothing else must have come.
+	aloneWindow = 4 << 20
+	aloneTime   = 5 * time.Millisecond
+	aloneAfter  = 100 * time.Millisecond
 )
 
 // A window is what we let the peer send in one direction of a stream. It has no
@@ -38,6 +45,8 @@ type window struct {
 	most  int          // what it may grow to
 	owed  int          // to be given back
 	last  time.Time    // when some was given back
+	turns uint64       // of the link, when some was last given back
+	other time.Time    // when something else was last found to have come
 	left  atomic.Int64 // what the peer may still send; the reader's
 	grant kind         // kindCredit or kindReplyCredit
 	share *int         // of the link: the room that size is taken from; nil if any
@@ -56,12 +65,13 @@ type line struct {
 	rtt     time.Duration // without what waits on it; 0 is unknown
 	full    bool          // much waits on it
 	crowded bool          // other streams are busy too
+	alone   bool          // nothing else has come for a while
 }
 
 // due counts n bytes as eaten and says how many the peer gets back now. They go
 // back in halves of the window. If half of it was eaten in less than two round
 // trips and the line is not full, it is the window that holds the peer up, and it
-// doubles. If that took more than four on a crowded line, the window is only a
+// doubles; alone it does so anyway while that is quick. If that took more than four on a crowded line, the window is only a
 // queue that others wait behind, and it shrinks.
 func (w *window) due(n int, now time.Time, on line) int {
 	if w.owed += n; w.owed < w.half() {
@@ -72,7 +82,7 @@ func (w *window) due(n int, now time.Time, on line) int {
 	w.last = now
 	switch {
 	case on.rtt == 0 || first:
-	case took < 2*on.rtt && !on.full && w.size < w.most && w.shared(w.size):
+	case w.grows(took, on) && w.shared(w.size):
 		n += w.size
 		w.size *= 2
 	case took > 4*on.rtt && w.size > w.least && on.crowded:
@@ -82,6 +92,11 @@ func (w *window) due(n int, now time.Time, on line) int {
 	}
 	w.left.Add(int64(n))
 	return n
+}
+
+// grows tells whether the window is to double, half of it being eaten in took.
+func (w *window) grows(took time.Duration, on line) bool {
+	return w.size < w.most && (took < 2*on.rtt && !on.full || on.alone && took < aloneTime && w.size < aloneWindow)
 }
 
 // half is how much is given back at a time. The rest must be enough for a
@@ -109,13 +124,38 @@ func (l *link) giveBack(w *window, stream uint32, n int) {
 		return
 	}
 	now := time.Now()
-	n = w.due(n, now, line{l.rtt.length(), l.rtt.full(), l.lastWindow != w && now.Sub(l.lastGiven) < crowd})
+	n = w.due(n, now, l.lineLocked(w, now))
 	l.lastWindow, l.lastGiven = w, now
 	l.mu.Unlock()
 	if n > 0 {
 		l.tell(&frame{kind: w.grant, id: stream, window: uint32(n)})
 	}
 	l.ping(now)
+}
+
+// lineLocked is the line as it is for w, of which some is given back now.
+func (l *link) lineLocked(w *window, now time.Time) line {
+	turns := l.turns.Load()
+	if turns-w.turns > 1 && !w.last.IsZero() { // one is ours
+		w.other = now
+	}
+	w.turns = turns
+	since := now.Sub(w.other)
+	return line{
+		rtt:     l.rtt.length(),
+		full:    l.rtt.full(),
+		crowded: l.lastWindow != w && now.Sub(l.lastGiven) < crowd || w.size > firstWindow && since < aloneAfter,
+		alone:   since >= aloneAfter,
+	}
+}
+
+// heard notes for whose window something has come: nil for the small requests
+// and replies, which need none. The reader calls it.
+func (l *link) heard(w *window) {
+	if w != l.lastHeard {
+		l.lastHeard = w
+		l.turns.Add(1)
+	}
 }
 
 // A roundTrip is how long the line is, measured with pings of our own, one at a

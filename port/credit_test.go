@@ -29,7 +29,8 @@ func TestAWindowLosesNothing(t *testing.T) {
 			}
 			n := min(unread, rapid.IntRange(0, 4*maxFragment).Draw(rt, "eaten"))
 			now = now.Add(time.Duration(rapid.IntRange(0, 30).Draw(rt, "took")) * time.Millisecond)
-			w.due(n, now, line{rtt, rapid.Bool().Draw(rt, "full"), rapid.Bool().Draw(rt, "crowded")})
+			flag := func(name string) bool { return rapid.Bool().Draw(rt, name) }
+			w.due(n, now, line{rtt, flag("full"), flag("crowded"), flag("alone")})
 			unread -= n
 			if got := int(w.left.Load()) + unread + w.owed; got != w.size {
 				rt.Fatalf("left %d + unread %d + owed %d = %d, want the size %d", w.left.Load(), unread, w.owed, got, w.size)
@@ -47,24 +48,70 @@ func TestAWindowGrowsAndShrinks(t *testing.T) {
 		took    time.Duration
 		full    bool
 		crowded bool
+		alone   bool
 		want    int
 	}{
-		"too small for the line": {rtt, false, false, maxWindow},
-		"too small, and crowded": {rtt, false, true, maxWindow},
-		"small, but a full line": {rtt, true, false, firstWindow},
-		"as large as it must be": {3 * rtt, false, true, firstWindow},
-		"a queue for itself":     {9 * rtt, true, false, firstWindow},
-		"a queue for others":     {9 * rtt, true, true, leastWindow},
+		"too small for the line": {rtt, false, false, false, maxWindow},
+		"too small, and crowded": {rtt, false, true, false, maxWindow},
+		"small, but a full line": {rtt, true, false, false, firstWindow},
+		"as large as it must be": {3 * rtt, false, true, false, firstWindow},
+		"a queue for itself":     {9 * rtt, true, false, false, firstWindow},
+		"a queue for others":     {9 * rtt, true, true, false, leastWindow},
+		"alone, and quick":       {4 * rtt, true, false, true, aloneWindow},
+		"alone, but slow":        {5 * rtt, true, false, true, firstWindow},
 	} {
 		var w window
 		w.init(leastWindow, firstWindow, maxWindow, kindCredit)
 		now := time.Unix(0, 0)
 		for range 100 {
-			w.due(w.size/2, now, line{rtt, test.full, test.crowded})
+			w.due(w.size/2, now, line{rtt, test.full, test.crowded, test.alone})
 			now = now.Add(test.took)
 		}
 		if w.size != test.want {
 			t.Errorf("%s: %d bytes, want %d", name, w.size, test.want)
+		}
+	}
+}
+
+// Who is alone is told from what comes: a window that has grown for it is in the
+// way of others, and stays so for a while after the last of them.
+func TestWhoIsAlone(t *testing.T) {
+	var l link
+	var bulk, other window
+	for _, w := range []*window{&bulk, &other} {
+		w.init(leastWindow, firstWindow, maxWindow, kindCredit)
+	}
+	now := time.Unix(0, 0)
+	// due is what the line is for bulk when this has come and some is given back.
+	due := func(after time.Duration, came ...*window) line {
+		for _, w := range came {
+			l.heard(w)
+		}
+		now = now.Add(after)
+		on := l.lineLocked(&bulk, now)
+		l.lastWindow, bulk.last = &bulk, now
+		return on
+	}
+	l.heard(&other) // long ago
+	for _, step := range []struct {
+		what    string
+		after   time.Duration
+		came    []*window
+		size    int
+		alone   bool
+		crowded bool
+	}{
+		{"it begins", time.Millisecond, []*window{&bulk, &bulk}, firstWindow, true, false},
+		{"it goes on", time.Millisecond, []*window{&bulk}, firstWindow, true, false},
+		{"another between", time.Millisecond, []*window{&other, &bulk}, firstWindow, false, false},
+		{"the same, the window being large", time.Millisecond, []*window{&bulk, &other, &bulk}, 2 * firstWindow, false, true},
+		{"a small request", time.Millisecond, []*window{nil, &bulk}, 2 * firstWindow, false, true},
+		{"not long after", aloneAfter - time.Millisecond, []*window{&bulk}, 2 * firstWindow, false, true},
+		{"long after", time.Millisecond, []*window{&bulk}, 2 * firstWindow, true, false},
+	} {
+		bulk.size = step.size
+		if on := due(step.after, step.came...); on.alone != step.alone || on.crowded != step.crowded {
+			t.Errorf("%s: alone %v, crowded %v, want %v, %v", step.what, on.alone, on.crowded, step.alone, step.crowded)
 		}
 	}
 }

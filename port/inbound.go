@@ -138,8 +138,10 @@ func (l *link) shut(svc *service, c code) {
 func (l *link) charge(id uint32, cost int) (*inbound, error) {
 	in := l.inbounds[id]
 	if in == nil || cost == 0 {
+		l.heard(nil)
 		return in, nil
 	}
+	l.heard(&in.window)
 	if !in.window.take(cost) {
 		return nil, &breach{"more of a request than it has credit for"}
 	}

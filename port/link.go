@@ -57,23 +57,25 @@ type link struct {
 	broken chan error // holds the first breach of protocol
 	dead   chan struct{}
 
-	replying  atomic.Int64 // bytes of replies that wait in flows; changed with mu held
-	heldBytes atomic.Int64 // of the budget, for large messages of this peer
+	turns     atomic.Uint64 // how often what comes is for another window than what came before
+	replying  atomic.Int64  // bytes of replies that wait in flows; changed with mu held
+	heldBytes atomic.Int64  // of the budget, for large messages of this peer
 	udp       carrier
 
 	reading sync.Mutex // held by deliver; guards what follows
 	over    bool       // no more is read
 	// inbounds is changed with mu held too.
-	inbounds map[uint32]*inbound
-	lend     func() *p2p.Lease                                           // nil where sessions do not end for want of use
-	lease    *p2p.Lease                                                  // while there are inbounds
-	calls    [segments]atomic.Pointer[[segmentSize]atomic.Pointer[call]] // by place; others may clear
-	parts    map[uint32]*assembly                                        // of requests, by place
-	works    []work
-	arena    []byte
-	slab     []call
-	in       frame
-	now      time.Time // of this batch; zero until asked for
+	inbounds  map[uint32]*inbound
+	lend      func() *p2p.Lease                                           // nil where sessions do not end for want of use
+	lease     *p2p.Lease                                                  // while there are inbounds
+	calls     [segments]atomic.Pointer[[segmentSize]atomic.Pointer[call]] // by place; others may clear
+	parts     map[uint32]*assembly                                        // of requests, by place
+	works     []work
+	lastHeard *window // for which something has come last
+	arena     []byte
+	slab      []call
+	in        frame
+	now       time.Time // of this batch; zero until asked for
 }
 
 var heads = sync.Pool{New: func() any { return new([maxHead]byte) }}

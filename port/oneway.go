@@ -108,7 +108,11 @@ func (l *link) onSend(f *frame) error {
 // takeSend charges a one-way message, or a fragment, to its stream.
 func (l *link) takeSend(id uint32, cost int) (*inbound, error) {
 	in := l.inbounds[id]
-	if in != nil && !in.window.take(cost) {
+	if in == nil {
+		return nil, nil
+	}
+	l.heard(&in.window)
+	if !in.window.take(cost) {
 		return nil, &breach{"more messages than they have credit for"}
 	}
 	return in, nil

@@ -2,10 +2,10 @@ package port
 
 // onReply takes a whole reply: one copy, which belongs to the caller.
 func (l *link) onReply(f *frame) error {
-	if len(f.body) > small {
-		if err := l.takeReply(f); err != nil {
-			return err
-		}
+	if len(f.body) <= small {
+		l.heard(nil)
+	} else if err := l.takeReply(f); err != nil {
+		return err
 	}
 	s := l.slots.find(f.id)
 	if s == nil {
@@ -27,6 +27,7 @@ func (l *link) takeReply(f *frame) error {
 	if st == nil {
 		return nil // we have left it
 	}
+	l.heard(&st.window)
 	if !st.window.take(len(f.body)) {
 		return &breach{"more of a reply than it has credit for"}
 	}
