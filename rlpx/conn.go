@@ -97,7 +97,7 @@ func (c *Conn) WriteMsg(code uint64, data []byte) (err error) {
 	if err := c.write(c.queue); err != nil {
 		return fmt.Errorf("rlpx: write: %w", err)
 	}
-	if cap(c.queue) > writeRound {
+	if cap(c.queue) > maxQueued {
 		c.queue = nil
 	}
 	return nil
