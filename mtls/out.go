@@ -10,8 +10,9 @@ const (
 	// maxQueued is how many bytes may wait for the writer; then senders wait,
 	// and TryPost says false.
 	maxQueued = 256 << 10
-	// writeRound is how much the writer takes at a time.
-	writeRound = 64 << 10
+	// writeRound is how much the writer takes at a time: four full frames, and
+	// room for the end of a message of 64 KiB, lest it be a write of its own.
+	writeRound = 66 << 10
 )
 
 // out is what waits to be written. The writer takes all of buf at once, adds
