@@ -6,9 +6,13 @@
 // [PublicKey] of whoever signed comes back from [Recover]. [Keccak256] hashes
 // what is there at once, a [Keccak] what comes in pieces.
 //
-// All that touches a secret takes a time that does not depend on it. What is
+// Arithmetic with a secret takes a time that does not depend on it. What is
 // parsed from a peer is checked before any arithmetic: no key here stands for a
 // point that is not on the curve.
+//
+// The permutation of Keccak is written by internal/keccakgen: in Go for all
+// processors, and in assembly for amd64 ones with BMI1 and BMI2, which take a
+// fifth less time for it. The build tag purego leaves the assembly out.
 //
 // Data goes nowhere from here but into the file that [PrivateKey.Save] is
 // given.

@@ -107,13 +107,3 @@ func BenchmarkKeccak(b *testing.B) {
 		})
 	}
 }
-
-func BenchmarkPermute(b *testing.B) {
-	var a [25]uint64
-	b.Run("go", func(b *testing.B) {
-		b.ReportAllocs()
-		for b.Loop() {
-			permuteGo(&a)
-		}
-	})
-}

@@ -1,8 +1,11 @@
 package crypto
 
 import (
+	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 )
@@ -17,6 +20,30 @@ func testKey(t testing.TB, n byte) *PrivateKey {
 	}
 	return k
 }
+
+func TestGenerateKeyFromBadSources(t *testing.T) {
+	defer func(r io.Reader) { rand.Reader = r }(rand.Reader)
+	good := testKey(t, 1).Bytes()
+	for _, c := range []struct {
+		name string
+		from io.Reader
+		ok   bool
+	}{
+		{"zero and too large first", io.MultiReader(bytes.NewReader(make([]byte, 32)), strings.NewReader(strings.Repeat("\xff", 32)), bytes.NewReader(good)), true},
+		{"short", bytes.NewReader(good[1:]), false},
+		{"zero without end", zeros{}, false},
+	} {
+		rand.Reader = c.from
+		k, err := GenerateKey()
+		if (err == nil) != c.ok || c.ok && !bytes.Equal(k.Bytes(), good) {
+			t.Errorf("%s: GenerateKey = %v, %v", c.name, k, err)
+		}
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
 func TestKeysComeBack(t *testing.T) {
 	k, err := GenerateKey()

@@ -27,15 +27,16 @@ type PrivateKey struct {
 
 // GenerateKey makes a key from crypto/rand. It fails only where rand.Reader does.
 func GenerateKey() (*PrivateKey, error) {
-	for {
+	for range 8 { // 1 in 2^127 numbers is no key
 		var b [32]byte
 		if _, err := io.ReadFull(rand.Reader, b[:]); err != nil {
 			return nil, fmt.Errorf("crypto: generate key: %w", err)
 		}
-		if k, err := ParseKey(b[:]); err == nil {
-			return k, nil // it does not happen that there is an error: 1 in 2^128 numbers is too large
+		if k, err := parseKey(b[:]); err == nil {
+			return k, nil
 		}
 	}
+	return nil, errors.New("crypto: generate key: rand.Reader gives nothing random")
 }
 
 // ParseKey reads the 32 bytes that Bytes gives. It does not keep b.
