@@ -24,7 +24,6 @@ type service struct {
 	running int        // workers in the handler
 	inReady bool
 	grams   ring[gram] // unreliable messages, at most gramQueue
-	out     int        // unreliable messages that workers have taken
 
 	counters
 }

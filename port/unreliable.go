@@ -204,7 +204,7 @@ func (p *pool) pushGram(s *service, g gram) {
 	if idle := !s.inReady && s.running == 0; idle {
 		p.readyLocked(s)
 		p.wakeLocked(1)
-	} else if s.grams.len()%perTurn == 0 {
+	} else if s.grams.len()%turn == 0 {
 		p.readyLocked(s)
 		p.wakeLocked(1)
 	}
