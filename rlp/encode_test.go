@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"math/big"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -267,6 +268,10 @@ func TestTagErrors(t *testing.T) {
 	} {
 		if _, err := Marshal(v); err == nil || err.Error() != want {
 			t.Errorf("Marshal = %v, want %s", err, want)
+		}
+		want = strings.Replace(want, "encode", "decode", 1)
+		if err := Unmarshal([]byte{0xc0}, reflect.New(reflect.TypeOf(v)).Interface()); err == nil || err.Error() != want {
+			t.Errorf("Unmarshal = %v, want %s", err, want)
 		}
 	}
 }
