@@ -89,6 +89,35 @@ func TestBadPrivateKeys(t *testing.T) {
 	}
 }
 
+func TestKeysOfOtherLengths(t *testing.T) {
+	for _, n := range []int{0, 1, 31, 33, 64} {
+		if k, err := ParseKey(bytes.Repeat([]byte{1}, n)); k != nil || !errors.Is(err, ErrBadKey) {
+			t.Errorf("ParseKey(%d bytes) = %v, %v, want ErrBadKey", n, k, err)
+		}
+	}
+}
+
+// A key that nobody made is our bug: better to stop than to sign with zero.
+func TestZeroKeysPanic(t *testing.T) {
+	k := testKey(t, 1)
+	sig := k.Sign([32]byte{})
+	for name, use := range map[string]func(){
+		"sign":       func() { new(PrivateKey).Sign([32]byte{}) },
+		"agree":      func() { new(PrivateKey).Agree(k.Public()) },
+		"agree with": func() { k.Agree(new(PublicKey)) },
+		"verify":     func() { new(PublicKey).Verify([32]byte{}, sig[:64]) },
+	} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s: no panic", name)
+				}
+			}()
+			use()
+		}()
+	}
+}
+
 func TestSecretsDoNotPrint(t *testing.T) {
 	k := testKey(t, 1)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d", "%q"} {

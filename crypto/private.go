@@ -17,7 +17,7 @@ var ErrBadKey = errors.New("not a private key")
 
 // A PrivateKey is the secret of a node. It does not change and is safe for
 // concurrent use. Make one with GenerateKey, ParseKey or LoadKey; the zero
-// PrivateKey is none, and its use panics.
+// PrivateKey is none, and Sign and Agree panic on it.
 //
 // Printing one, with any verb, shows the public key.
 type PrivateKey struct {
@@ -83,14 +83,11 @@ func parseKeyHex(text string) (*PrivateKey, error) {
 	case len(text) != 64:
 		return nil, fmt.Errorf("%d characters, %s: %w", len(text), want, ErrBadKey)
 	}
-	if i := strings.IndexFunc(text, func(r rune) bool { return !strings.ContainsRune("0123456789abcdefABCDEF", r) }); i >= 0 {
-		return nil, fmt.Errorf("character %d is no hexadecimal digit: %w", i+1, ErrBadKey)
+	var b [32]byte
+	if n, err := hex.Decode(b[:], []byte(text)); err != nil { // which would show a character
+		return nil, fmt.Errorf("character %d or %d is no hexadecimal digit: %w", 2*n+1, 2*n+2, ErrBadKey)
 	}
-	b, err := hex.DecodeString(text)
-	if err != nil {
-		return nil, fmt.Errorf("%v: %w", err, ErrBadKey)
-	}
-	return parseKey(b)
+	return parseKey(b[:])
 }
 
 // Bytes is the secret: 32 bytes, the most significant first.

@@ -13,7 +13,7 @@ var ErrBadPublicKey = errors.New("not a public key")
 
 // A PublicKey is what a node proves to own. It does not change and is safe for
 // concurrent use. Make one with ParsePublicKey, Recover or PrivateKey.Public;
-// the zero PublicKey is none, and computing with it panics. Values compare with
+// the zero PublicKey is none, and Verify and Agree panic on it. Values compare with
 // == and serve as map keys.
 type PublicKey struct {
 	xy [64]byte // a point of the curve, never the one at infinity

@@ -15,6 +15,9 @@ var ErrBadSignature = errors.New("not a signature")
 // that s may have it is the lower. The same digest always gives the same
 // signature (RFC 6979 with SHA-256).
 func (k *PrivateKey) Sign(digest [32]byte) [65]byte {
+	if k.secret.IsZero() != 0 {
+		panic("crypto: sign with a zero PrivateKey")
+	}
 	var e, r, s, inverse curve.Scalar
 	e.SetBytes(&digest)
 	for drawn := newNonces(k, &e); ; {
