@@ -230,6 +230,7 @@ func (s *rlpxSession) Hello(ctx context.Context, ours Hello, decide func(theirs 
 		h.Caps = append(h.Caps, rlpx.Cap{Name: c.Name, Version: uint64(c.Version)})
 	}
 	var refusal error
+	var said *rlpx.DisconnectError
 	theirs, err := s.s.Hello(ctx, h, func(theirs rlpx.Hello) error {
 		if refusal = decide(helloOf(theirs)); refusal != nil {
 			return toRLPx(refusal)
@@ -239,6 +240,8 @@ func (s *rlpxSession) Hello(ctx context.Context, ours Hello, decide func(theirs 
 	switch {
 	case refusal != nil:
 		return Hello{}, refusal
+	case errors.As(err, &said) && said.Remote:
+		return Hello{}, disconnectErrorOf(said)
 	case err != nil:
 		return Hello{}, fromRLPx(err)
 	}
