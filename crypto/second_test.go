@@ -60,6 +60,22 @@ func TestAgainstASecondOpinion(t *testing.T) {
 	}
 }
 
+// RFC 6979 reduces such digests before it draws a nonce and the second
+// implementation does not, so it is asked whose the signature is.
+func TestSignDigestsNotBelowTheOrder(t *testing.T) {
+	k := testKey(t, 1)
+	for i := range 3 {
+		digest := add(order, i)
+		sig := k.Sign(digest)
+		if p, _, err := ecdsa.RecoverCompact(compact(sig), digest[:]); err != nil || !p.IsEqual(secp256k1.PrivKeyFromBytes(k.Bytes()).PubKey()) {
+			t.Errorf("Sign(%x): the second implementation says %v, %v", digest, p, err)
+		}
+		if !k.Public().Verify(digest, sig[:64]) {
+			t.Errorf("Verify(%x) = false", digest)
+		}
+	}
+}
+
 // The order of the curve, and the prime that its coordinates are below.
 var (
 	order = mustHex("fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141")
