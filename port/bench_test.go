@@ -131,3 +131,41 @@ func BenchmarkSend(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkUnreliable keeps a bounded flight, so that nothing is dropped. "queue"
+// is what lies behind a session's reader alone.
+func BenchmarkUnreliable(b *testing.B) {
+	var handled atomic.Int64
+	m := new(Mux)
+	handle(b, m, 1, Unreliable, func(context.Context, *Message) ([]byte, error) {
+		handled.Add(1)
+		return nil, nil
+	})
+	c := connectSelf(b, m, 1)
+	data := make([]byte, 64)
+	run := func(name string, flight int64, send func() error) {
+		b.Run(name, func(b *testing.B) {
+			handled.Store(0)
+			b.ReportAllocs()
+			b.ResetTimer()
+			defer cpu(b)()
+			for i := range int64(b.N) {
+				for i-handled.Load() >= flight {
+					runtime.Gosched()
+				}
+				if err := send(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			for handled.Load() < int64(b.N) {
+				runtime.Gosched()
+			}
+		})
+	}
+	run("memory/64", maxDatagrams, func() error { return c.Send(b.Context(), data) })
+	l, in := newLink(m, node.Ref{}, new(rounds), nil), &inbound{svc: m.service(1)}
+	run("queue/64", gramQueue, func() error {
+		l.takeDatagram(in, data)
+		return nil
+	})
+}

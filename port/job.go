@@ -7,10 +7,10 @@ type job struct {
 	call  *call
 	in    *inbound
 	batch *batch
-	grams []gram
-	at    int  // which of the batch or of grams is being handled
-	owed  int  // bytes to give back to the peer
-	more  bool // in has more by now
+	turn  *turn // the worker's own; if neither call nor in is set, what it handles
+	at    int   // which of the batch is being handled
+	owed  int   // bytes to give back to the peer
+	more  bool  // in has more by now
 }
 
 func (j *job) run() {
@@ -58,8 +58,7 @@ func (j *job) handled() {
 
 func (j *job) runGrams() {
 	m := &Message{Port: j.svc.number, Mode: Unreliable}
-	for ; j.at < len(j.grams); j.at++ {
-		g := &j.grams[j.at]
+	for g, ok := j.turn.claim(); ok; g, ok = j.turn.claim() {
 		m.Data, m.From = g.data, g.link.peer
 		j.svc.bytesIn.Add(uint64(len(m.Data)))
 		j.handle(g.link, m)
@@ -91,8 +90,6 @@ func (j *job) exited() {
 		j.call = nil
 	case j.in != nil:
 		j.handled()
-		j.at++
-	default:
 		j.at++
 	}
 }

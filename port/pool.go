@@ -31,10 +31,11 @@ type pool struct {
 	taken   uint64
 	seen    uint64 // taken at the last tick
 	ticker  *time.Timer
-	ticks   bool // ticker is set
-	users   int  // links; without any, idle workers end
-	running int  // jobs
-	queued  int  // requests, streams and unreliable messages
+	ticks   bool    // ticker is set
+	turns   []*turn // of more than one message, that may have some left
+	users   int     // links; without any, idle workers end
+	running int     // jobs
+	queued  int     // requests, streams and unreliable messages
 	closed  bool
 	loops   sync.WaitGroup
 }
@@ -43,7 +44,6 @@ const (
 	perWake = 8  // requests that a worker is woken for
 	maxIdle = 32 // workers beyond it end when they have nothing to do
 	tick    = time.Millisecond
-	turn    = 64 // unreliable messages that a worker takes at a time
 )
 
 // push hands over what a reader has received. Requests beyond the queue of their
@@ -107,29 +107,43 @@ func (p *pool) wakeLocked(n int) {
 			break
 		}
 	}
-	if !p.ticks {
-		p.ticks = true
-		p.seen = p.taken
-		if p.ticker == nil {
-			p.ticker = time.AfterFunc(tick, p.tick)
-		} else {
-			p.ticker.Reset(tick)
-		}
+	p.tickLocked()
+}
+
+// tickLocked makes sure that there is a tick.
+func (p *pool) tickLocked() {
+	if p.ticks {
+		return
+	}
+	p.ticks = true
+	p.seen = p.taken
+	if p.ticker == nil {
+		p.ticker = time.AfterFunc(tick, p.tick)
+	} else {
+		p.ticker.Reset(tick)
 	}
 }
 
-// tick wakes workers if those that are awake are all in a handler. It sleeps
-// while there is nothing that a worker could take.
+// tick wakes workers if those that are awake are all in a handler, and takes back
+// what they cannot come to. It sleeps while there is nothing that a worker could
+// take.
 func (p *pool) tick() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ticks = false
-	if p.ready.len() == 0 || p.closed || p.live == p.most && len(p.idle) == 0 {
+	if p.closed {
 		return
 	}
-	n := 0
-	if p.taken == p.seen {
-		n = 1
+	stuck := p.taken == p.seen
+	n := p.reclaimLocked()
+	if len(p.turns) > 0 {
+		p.tickLocked()
+	}
+	if p.ready.len() == 0 || p.live == p.most && len(p.idle) == 0 {
+		return
+	}
+	if stuck {
+		n = max(n, 1)
 		for range p.ready.len() {
 			s := p.ready.pop()
 			p.ready.push(s)
@@ -188,10 +202,10 @@ func (p *pool) takeLocked(j *job) {
 	j.svc = s
 	switch {
 	case s.grams.len() > 0:
-		for range min(turn, s.grams.len()) {
-			j.grams = append(j.grams, s.grams.pop())
+		if j.turn == nil {
+			j.turn = new(turn)
 		}
-		p.queued -= len(j.grams)
+		p.takeTurnLocked(s, j.turn)
 	default:
 		w := s.queue.pop()
 		p.queued--
@@ -213,9 +227,11 @@ func (p *pool) doneLocked(j *job) {
 		p.queued++
 		s.queue.push(work{svc: s, in: j.in})
 	}
+	if j.call == nil && j.in == nil {
+		p.endTurnLocked(j.turn)
+	}
 	p.readyLocked(s)
-	clear(j.grams)
-	*j = job{grams: j.grams[:0]}
+	*j = job{turn: j.turn}
 }
 
 // use counts a link; when the last one goes, idle workers end.

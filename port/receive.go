@@ -86,12 +86,15 @@ func (l *link) receive(k kind, p []byte) error {
 // KiB, lest one that stays keep much.
 const (
 	arenaSize = 4 << 10
-	arenaMost = MaxUnreliable // longer ones get memory of their own
+	arenaMost = MaxUnreliable // longer ones are not small
 )
 
 // keep copies a message that arrived, of at most arenaMost bytes.
 func (l *link) keep(p []byte) []byte {
 	n := len(p)
+	if n > arenaSize/4 { // three would leave much of it empty
+		return append([]byte(nil), p...)
+	}
 	if n > len(l.arena) {
 		l.arena = make([]byte, arenaSize)
 	}

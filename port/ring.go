@@ -17,6 +17,16 @@ func (r *ring[T]) push(v T) {
 	r.count++
 }
 
+// pushFront puts v before all others.
+func (r *ring[T]) pushFront(v T) {
+	if r.count == len(r.items) {
+		r.grow()
+	}
+	r.head = (r.head - 1) & (len(r.items) - 1)
+	r.items[r.head] = v
+	r.count++
+}
+
 func (r *ring[T]) grow() {
 	items := make([]T, max(8, 2*len(r.items)))
 	n := copy(items, r.items[r.head:])

@@ -19,11 +19,13 @@ type service struct {
 	gone    atomic.Bool // it is no longer offered
 
 	// Guarded by pool.mu.
-	queue   ring[work] // requests, and streams with one-way messages
-	waiting int        // requests in queue
-	running int        // workers in the handler
-	inReady bool
-	grams   ring[gram] // unreliable messages, at most gramQueue
+	queue     ring[work] // requests, and streams with one-way messages
+	waiting   int        // requests in queue
+	running   int        // workers in the handler
+	inReady   bool
+	grams     ring[gram] // unreliable messages, at most gramQueue
+	gramBytes int        // of them, at most the constant of that name
+	out       int        // unreliable messages that workers have taken
 
 	counters
 }

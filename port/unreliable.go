@@ -15,8 +15,10 @@ const (
 	// maxDatagrams is how many unreliable messages wait for a session that has
 	// no carrier of datagrams; the oldest is dropped for another.
 	maxDatagrams = 256
-	// gramQueue is how many wait at a port of ours; the oldest is dropped.
+	// gramQueue is how many wait at a port of ours, and gramBytes how long they
+	// may be together; the oldest are dropped.
 	gramQueue = 1024
+	gramBytes = 768 << 10
 	// gramHead is what stands before a message in a datagram: stream 4.
 	gramHead = 4
 	// carrierWait bounds the dial of a carrier in Connect, and carrierRest is how
@@ -194,17 +196,18 @@ func (p *pool) pushGram(s *service, g gram) {
 	if p.closed {
 		return
 	}
-	if s.grams.len() == gramQueue {
-		s.grams.pop()
+	for !s.roomFor(g) {
+		s.popGram()
+		p.queued--
 		s.drops.Add(1)
-	} else {
-		p.queued++
 	}
+	p.queued++
 	s.grams.push(g)
+	s.gramBytes += len(g.data)
 	if idle := !s.inReady && s.running == 0; idle {
 		p.readyLocked(s)
 		p.wakeLocked(1)
-	} else if s.grams.len()%turn == 0 {
+	} else if s.grams.len()%perTurn == 0 {
 		p.readyLocked(s)
 		p.wakeLocked(1)
 	}
