@@ -3,6 +3,7 @@ package rlpx
 import (
 	"bytes"
 	"fmt"
+	"sync"
 	"testing"
 	"testing/synctest"
 )
@@ -21,19 +22,21 @@ func TestMessagesComeAsTheyWere(t *testing.T) {
 						if from == b {
 							to = a
 						}
-						go func() {
+						var all sync.WaitGroup
+						all.Go(func() {
 							for i := range 3 {
 								if err := from.WriteMsg(uint64(1000*code+i), want); err != nil {
 									t.Errorf("WriteMsg() = %v", err)
 								}
 							}
-						}()
+						})
 						for i := range 3 {
 							got, data, err := to.ReadMsg()
 							if err != nil || got != uint64(1000*code+i) || !bytes.Equal(data, want) {
 								t.Fatalf("ReadMsg() = %d, %d bytes, %v; want %d, %d bytes", got, len(data), err, 1000*code+i, len(want))
 							}
 						}
+						all.Wait()
 					}
 				})
 			})

@@ -137,6 +137,8 @@ type input struct {
 
 func (i input) Read(b []byte) (int, error) { return i.Reader.Read(b) }
 
+func (i input) RemoteAddr() net.Addr { return new(net.TCPAddr) }
+
 func TestR1MemoryBeforeTheKeyIsProved(t *testing.T) {
 	forged := make([]byte, 2+maxPacket)
 	rand.Read(forged)

@@ -168,7 +168,10 @@ func TestFullChannelHoldsUpTheReader(t *testing.T) {
 					}
 				}()
 				time.Sleep(5 * time.Second)
-				if got := len(bs[0].queue); got == 0 || got > maxUnread/1000 {
+				bs[0].mu.Lock()
+				got := len(bs[0].queue)
+				bs[0].mu.Unlock()
+				if got == 0 || got > maxUnread/1000 {
 					t.Errorf("%d messages are in the queue", got)
 				}
 				end(a, b)
@@ -341,8 +344,10 @@ func TestUnknownMessages(t *testing.T) {
 					t.Fatal(err)
 				}
 				cb.SetSnappy(true)
-				go cb.WriteMsg(code, []byte{0xc0})
-				go cb.WriteMsg(codePing, []byte{0xc0})
+				go func() {
+					cb.WriteMsg(code, []byte{0xc0})
+					cb.WriteMsg(codePing, []byte{0xc0})
+				}()
 				got, data, err := cb.ReadMsg()
 				switch {
 				case err != nil:
@@ -422,37 +427,42 @@ func TestManySenders(t *testing.T) {
 // What gathers while one write is under way goes with one more.
 func TestWritesAreGrouped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b, as, bs := sessions(t)
-		gate := &gated{Conn: a.conn.conn, open: make(chan struct{})}
-		a.conn.conn = gate
+		ca, cb := pair(t)
+		gate := &gated{Conn: ca.conn, open: make(chan bool, 1)}
+		ca.conn = gate
+		gate.open <- true
+		a, b, as, bs := openBoth(t, ca, cb)
+		<-gate.open
+		before := gate.n.Load()
 		var all sync.WaitGroup
 		for i := range 100 {
 			all.Go(func() { as[0].WriteMsg(Msg{1, noise(i)}) })
 		}
 		synctest.Wait()
-		close(gate.open)
+		gate.open <- true
 		all.Wait()
 		for range 100 {
 			if _, err := bs[0].ReadMsg(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if n := gate.n.Load(); n > 2 {
+		if n := gate.n.Load() - before; n > 2 {
 			t.Errorf("%d writes for 100 messages, want 2 at most", n)
 		}
 		closeBoth(a, b)
 	})
 }
 
-// gated writes when it is open.
+// gated writes while there is something in open.
 type gated struct {
 	net.Conn
-	open chan struct{}
+	open chan bool
 	n    atomic.Int64
 }
 
 func (g *gated) Write(b []byte) (int, error) {
 	<-g.open
+	g.open <- true
 	g.n.Add(1)
 	return g.Conn.Write(b)
 }
