@@ -19,11 +19,13 @@ type stream struct {
 	opened chan struct{} // closed when the peer has said yes; what follows is set before
 	mode   Mode
 	name   string
-	most   int // the largest message that the peer takes here
+	most   int     // the largest message that the peer takes here
+	head   [4]byte // of a whole one-way message
 
 	gone     chan struct{} // closed when the peer or the link has ended the stream
+	goneFlag atomic.Bool   // before gone is closed
 	goneOnce sync.Once
-	err      error         // why; set before gone is closed
+	err      error         // why; set before goneFlag
 	left     chan struct{} // closed when we have
 	leftFlag atomic.Bool   // before left is closed
 	leftOnce sync.Once
@@ -76,6 +78,7 @@ func (l *link) addStream(s *stream) error {
 func (s *stream) close(err error) {
 	s.goneOnce.Do(func() {
 		s.err = err
+		s.goneFlag.Store(true)
 		close(s.gone)
 	})
 }
@@ -100,14 +103,7 @@ func (s *stream) leave() {
 }
 
 // ended tells whether the stream is of no more use.
-func (s *stream) ended() bool {
-	select {
-	case <-s.gone:
-		return true
-	default:
-		return false
-	}
-}
+func (s *stream) ended() bool { return s.goneFlag.Load() }
 
 func (l *link) onOpened(f *frame) {
 	l.mu.Lock()
@@ -121,6 +117,7 @@ func (l *link) onOpened(f *frame) {
 		return
 	}
 	s.mode, s.name, s.most = f.mode, string(f.body), int(f.max)
+	(&frame{kind: kindSend, id: s.id}).appendHead(s.head[:0])
 	l.mu.Lock()
 	s.flow.credit = int(min(f.window, 1<<30))
 	s.flow.ordered = s.mode == Send
@@ -247,7 +244,7 @@ func (s *stream) send(ctx context.Context, data []byte) (sent bool, err error) {
 	}
 	l := s.link
 	if cost := len(data) + overhead; len(data) <= l.fragment && l.spend(&s.flow, cost) {
-		if l.posted(&s.flow, cost, l.tryPost(&frame{kind: kindSend, id: s.id}, data)) {
+		if l.posted(&s.flow, cost, l.direct.TryPost(uint64(kindSend), s.head[:], data)) {
 			return true, nil
 		}
 	}
