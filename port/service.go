@@ -26,6 +26,7 @@ type service struct {
 	grams     ring[gram] // unreliable messages, at most gramQueue
 	gramBytes int        // of them, at most the constant of that name
 	out       int        // unreliable messages that workers have taken
+	stuck     int        // workers from which some were taken back
 
 	counters
 }

@@ -54,7 +54,7 @@ func TestS7AStalledHandlerHoldsLittle(t *testing.T) {
 					ctx, cancel := context.WithTimeout(t.Context(), during)
 					defer cancel()
 					for n := 0; ctx.Err() == nil; n++ {
-						if n%200 == 0 && test.mode == Unreliable {
+						if n%20 == 0 && test.mode == Unreliable {
 							time.Sleep(time.Millisecond)
 						}
 						if err := c.Send(ctx, data); err != nil && ctx.Err() == nil {

@@ -4,7 +4,8 @@ import "sync/atomic"
 
 const (
 	// perTurn is how many unreliable messages a worker takes at a time, since
-	// taking costs more than handling most of them.
+	// taking costs more than handling most of them; half as many for each worker
+	// of the port that got stuck with what it took.
 	perTurn = 64
 	// mostOut is how many the workers of a port may have taken together; beyond
 	// it each takes one.
@@ -23,6 +24,7 @@ type turn struct {
 	out   int  // how many of grams are not taken back
 	place int  // in pool.turns, -1 if it is not there
 	old   bool // a tick has passed since it was taken
+	stuck bool // and another
 }
 
 // claim gives the worker its next message. t may be nil.
@@ -40,12 +42,12 @@ func (t *turn) claim() (g gram, ok bool) {
 
 // takeTurnLocked gives a worker some of the unreliable messages of s.
 func (p *pool) takeTurnLocked(s *service, t *turn) {
-	n := min(perTurn, s.grams.len(), max(1, mostOut-s.out))
+	n := min(s.grams.len(), max(1, min(perTurn>>s.stuck, mostOut-s.out)))
 	t.grams = t.grams[:0]
 	for range n {
 		t.grams = append(t.grams, s.popGram())
 	}
-	t.svc, t.out, t.place, t.old = s, n, -1, false
+	t.svc, t.out, t.place, t.old, t.stuck = s, n, -1, false, false
 	t.next.Store(0)
 	s.out += n
 	p.queued -= n
@@ -64,6 +66,10 @@ func (p *pool) endTurnLocked(t *turn) {
 	}
 	t.svc.out -= t.out
 	t.out = 0
+	if t.stuck {
+		t.svc.stuck--
+		t.stuck = false
+	}
 	p.unlistLocked(t)
 }
 
@@ -88,6 +94,8 @@ func (p *pool) reclaimLocked() (turns int) {
 			continue
 		}
 		p.unlistLocked(t)
+		t.stuck = true
+		t.svc.stuck++
 		left := t.grams[min(t.next.Swap(int64(len(t.grams))), int64(len(t.grams))):]
 		if len(left) == 0 {
 			continue

@@ -18,7 +18,7 @@ const (
 	// gramQueue is how many wait at a port of ours, and gramBytes how long they
 	// may be together; the oldest are dropped.
 	gramQueue = 1024
-	gramBytes = 768 << 10
+	gramBytes = 512 << 10
 	// gramHead is what stands before a message in a datagram: stream 4.
 	gramHead = 4
 	// carrierWait bounds the dial of a carrier in Connect, and carrierRest is how
