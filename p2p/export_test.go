@@ -22,3 +22,10 @@ func (s *Server) Held() int {
 	return len(c.conns) + len(c.dials) + len(c.pending) + c.handshakes + c.filling +
 		len(c.backOff.failures) + len(c.throttle.from) + len(c.feed.readers)
 }
+
+// Handshakes is how many accepted connections are not peers and have not ended.
+func (s *Server) Handshakes() int {
+	s.core.mu.Lock()
+	defer s.core.mu.Unlock()
+	return s.core.handshakes
+}

@@ -99,6 +99,12 @@ func TestThrottle(t *testing.T) {
 	if err := th.check(near, now); err != nil {
 		t.Errorf("a private address is throttled: %v", err)
 	}
+	th.block(far, now)
+	th.relent(far, now)
+	if early, late := th.check(far, now.Add(relentAfter-1)), th.check(far, now.Add(relentAfter)); early == nil || late != nil {
+		t.Errorf("given up for another: %v just before relentAfter, %v then", early, late)
+	}
+	th.relent(near.Next(), now)
 	for i := range maxFailures {
 		if err := th.check(near, now); err != nil {
 			t.Fatalf("after %d failures: %v", i, err)
@@ -165,36 +171,51 @@ func TestASlowReaderGetsTheLatest(t *testing.T) {
 }
 
 func TestWhoIsGivenUpForANewcomer(t *testing.T) {
+	const nobody, any = -1, -2
 	addr := func(last int) netip.Addr { return netip.AddrFrom4([4]byte{203, 0, 113, byte(last)}) }
 	for _, tt := range []struct {
 		name    string
-		pending []int // addresses, oldest first
+		policy  Policy
+		pending []int // addresses, oldest first; negative: a friend's
 		from    int
 		after   time.Duration // after the last of them
-		friend  bool
-		running int // handshakes, those given up too
-		want    int // the index of who is given up; -1: the newcomer is turned away
+		running int           // handshakes, those given up too
+		want    int           // the index of who is given up; nobody: the newcomer is turned away
 	}{
-		{"one each", []int{1, 2, 3}, 4, 0, false, 3, -1},
-		{"from where most come", []int{1, 1, 2}, 1, 0, false, 3, -1},
-		{"it would have as many", []int{1, 1, 2}, 2, 0, false, 3, -1},
-		{"the oldest of the most", []int{2, 1, 1}, 3, 0, false, 3, 1},
-		{"the older of two with as many", []int{3, 2, 2, 1, 1}, 4, 0, false, 5, 1},
-		{"too many that have not ended", []int{2, 1, 1}, 3, 0, false, 6, -1},
-		{"one each, the oldest just not slow", []int{1, 2, 3}, 4, slowHandshake - 3, false, 3, -1},
-		{"one each, the oldest slow", []int{1, 2, 3}, 4, slowHandshake - 2, false, 3, 0},
-		{"it would have as many, and they are slow", []int{2, 1, 1}, 1, time.Second, false, 3, 0},
-		{"a friend", []int{1, 2, 3}, 4, 0, true, 3, 0},
-		{"a second one of a friend's", []int{1, 2, 3}, 1, 0, true, 3, -1},
-		{"a friend, but too many have not ended", []int{1, 2, 3}, 4, 0, true, 6, -1},
+		{"one each", OnDemand, []int{1, 2, 3}, 4, 0, 3, nobody},
+		{"from where most come", OnDemand, []int{1, 1, 2}, 1, 0, 3, nobody},
+		{"it would have as many", OnDemand, []int{1, 1, 2}, 2, 0, 3, nobody},
+		{"the oldest of the most", OnDemand, []int{2, 1, 1}, 3, 0, 3, 1},
+		{"the older of two with as many", OnDemand, []int{3, 2, 2, 1, 1}, 4, 0, 5, 1},
+		{"too many that have not ended", OnDemand, []int{2, 1, 1}, 3, 0, 6, nobody},
+		{"one each, the oldest just not slow", OnDemand, []int{1, 2, 3}, 4, slowHandshake - 3, 3, nobody},
+		{"one each, the oldest slow", OnDemand, []int{1, 2, 3}, 4, slowHandshake - 2, 3, 0},
+		{"it would have as many, and they are slow", OnDemand, []int{2, 1, 1}, 1, time.Second, 3, 0},
+		{"one each, in the open", Fill, []int{1, 2, 3}, 4, 0, 3, any},
+		{"one each, in the open, from there", Fill, []int{1, 2, 3}, 3, 0, 3, nobody},
+		{"one each, in the open, too many have not ended", Fill, []int{1, 2, 3}, 4, 0, 6, nobody},
+		{"a friend", OnDemand, []int{1, 2, 3}, -4, 0, 3, 0},
+		{"a second one of a friend's", Fill, []int{1, 2, -3}, -3, 0, 3, nobody},
+		{"a friend, but too many have not ended", Fill, []int{1, 2, 3}, -4, 0, 6, nobody},
+		{"a friend's stays", Fill, []int{-1, 2, -3}, 4, time.Second, 3, 1},
+		{"all are friends'", Fill, []int{-1, -2, -3}, -4, time.Second, 3, nobody},
 	} {
-		c := testCore(node.ID{1}, func(s *Server) { s.MaxPendingPeers = len(tt.pending) })
+		c := testCore(node.ID{1}, func(s *Server) { s.MaxPendingPeers, s.Policy = len(tt.pending), tt.policy })
 		c.handshakes = tt.running
-		given := -1
-		for i, a := range tt.pending {
-			c.pending[&handshake{from: addr(a), since: time.Unix(0, int64(i)), stop: func() { given = i }}] = true
+		given := nobody
+		come := func(a, i int) *handshake {
+			return &handshake{from: addr(max(a, -a)), friend: a < 0, since: time.Unix(0, int64(i)), stop: func() { given = i }}
 		}
-		if ok := c.giveWayLocked(&handshake{from: addr(tt.from), since: time.Unix(0, int64(len(tt.pending)-1)).Add(tt.after)}, tt.friend); given != tt.want || ok != (tt.want >= 0) {
+		for i, a := range tt.pending {
+			c.pending[come(a, i)] = true
+		}
+		newcomer := come(tt.from, len(tt.pending)-1)
+		newcomer.since = newcomer.since.Add(tt.after)
+		ok := c.giveWayLocked(newcomer)
+		if tt.want == any && given >= 0 {
+			given = any
+		}
+		if given != tt.want || ok != (tt.want != nobody) || ok && len(c.pending) != len(tt.pending)-1 {
 			t.Errorf("%s: given up is %d, %v; want %d", tt.name, given, ok, tt.want)
 		}
 	}

@@ -3,6 +3,7 @@ package p2p
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"time"
 
@@ -11,10 +12,11 @@ import (
 
 // A handshake is an accepted connection that is not a peer yet.
 type handshake struct {
-	from  netip.Addr
-	since time.Time
-	ctx   context.Context
-	stop  context.CancelFunc
+	from   netip.Addr
+	friend bool // it comes from where a static or trusted node is
+	since  time.Time
+	ctx    context.Context
+	stop   context.CancelFunc
 }
 
 // reserve takes a place among the pending handshakes, unless there is none or
@@ -36,8 +38,8 @@ func (c *core) reserve(addr netip.Addr) (*handshake, error) {
 		c.count.throttled++
 		return nil, err
 	}
-	h := &handshake{from: c.throttle.source(addr), since: now}
-	if len(c.pending) >= c.cfg.MaxPendingPeers && !c.giveWayLocked(h, friend) {
+	h := &handshake{from: c.throttle.source(addr), friend: friend, since: now}
+	if len(c.pending) >= c.cfg.MaxPendingPeers && !c.giveWayLocked(h) {
 		c.count.pendingFull++
 		return nil, fmt.Errorf("%w: MaxPendingPeers is %d", ErrPendingLimit, c.cfg.MaxPendingPeers)
 	}
@@ -53,21 +55,42 @@ func (c *core) reserve(addr netip.Addr) (*handshake, error) {
 // slowHandshake is how long one may take while others find no place.
 const slowHandshake = 500 * time.Millisecond
 
-// giveWayLocked makes room for a handshake when there is none. Where one address
-// has more pending than the newcomer's would have, its oldest is given up: so one
-// that connects and says nothing cannot keep all others out. Else the oldest of
-// all is, if it is slow, so that many such cannot; or at once for the first that
-// comes from a friend.
-func (c *core) giveWayLocked(newcomer *handshake, friend bool) bool {
+// giveWayLocked makes room for a handshake when there is none, by giving up
+// another one.
+func (c *core) giveWayLocked(newcomer *handshake) bool {
 	if c.handshakes >= 2*c.cfg.MaxPendingPeers {
 		return false // those that were given up have not ended yet
 	}
+	h := c.victimLocked(newcomer)
+	if h == nil {
+		return false
+	}
+	c.count.pendingFull++
+	delete(c.pending, h)
+	h.stop()
+	c.throttle.relent(h.from, newcomer.since)
+	return true
+}
+
+// victimLocked chooses who gives way, nil if the newcomer shall be turned away.
+// Where one address has more pending than the newcomer's would have, it is the
+// oldest from there: one that connects and says nothing cannot keep all others
+// out. Else the oldest of all, if it is slow or the newcomer is the first that
+// comes from a friend. In an open network else any: many addresses that are quick
+// to come again may then end some honest handshakes, but not each. A friend's
+// stays.
+func (c *core) victimLocked(newcomer *handshake) *handshake {
 	of := make(map[netip.Addr]int)
 	for h := range c.pending {
 		of[h.from]++
 	}
 	var worst, oldest *handshake
+	var all []*handshake
 	for h := range c.pending {
+		if h.friend {
+			continue
+		}
+		all = append(all, h)
 		if worst == nil || of[h.from] > of[worst.from] || of[h.from] == of[worst.from] && h.since.Before(worst.since) {
 			worst = h
 		}
@@ -75,15 +98,17 @@ func (c *core) giveWayLocked(newcomer *handshake, friend bool) bool {
 			oldest = h
 		}
 	}
-	if of[worst.from] <= of[newcomer.from]+1 {
-		if worst = oldest; (!friend || of[newcomer.from] > 0) && newcomer.since.Sub(oldest.since) < slowHandshake {
-			return false
-		}
+	switch {
+	case len(all) == 0:
+		return nil
+	case of[worst.from] > of[newcomer.from]+1:
+		return worst
+	case newcomer.since.Sub(oldest.since) >= slowHandshake, newcomer.friend && of[newcomer.from] == 0:
+		return oldest
+	case c.cfg.Policy == Fill && of[newcomer.from] == 0:
+		return all[rand.N(len(all))]
 	}
-	c.count.pendingFull++
-	delete(c.pending, worst)
-	worst.stop()
-	return true
+	return nil
 }
 
 // maxFriends is how many addresses of static and trusted nodes are remembered.

@@ -18,7 +18,9 @@ const (
 	// that are over are forgotten, and of the others as many as make a quarter
 	// free, no matter which.
 	throttleRoom = 4096
-	logEvery     = time.Second
+	// relentAfter is how long an address still waits that was given up.
+	relentAfter = 5 * time.Second
+	logEvery    = time.Second
 )
 
 // A throttle remembers addresses that connect too often or fail too often. It
@@ -70,6 +72,16 @@ func (t *throttle) block(a netip.Addr, now time.Time) {
 		return
 	}
 	t.set(t.source(a), visits{blocked: now.Add(inboundEvery), why: errTooOften}, now)
+}
+
+// relent lets a come again sooner: it was given up for another, without a fault
+// of its own that we know of.
+func (t *throttle) relent(a netip.Addr, now time.Time) {
+	v, ok := t.from[a]
+	if soon := now.Add(relentAfter); ok && v.blocked.After(soon) {
+		v.blocked = soon
+		t.from[a] = v
+	}
 }
 
 // failed counts a failed handshake.
