@@ -8,14 +8,45 @@ import (
 
 	"kith/cmd/kith/internal/admin"
 	"kith/cmd/kith/internal/exit"
+	"kith/cmd/kith/internal/show"
 )
 
 // connect opens the node that the command line means.
 func (a *app) connect() (*admin.Client, error) { return admin.Find(a.ctx, a.node) }
 
+// netFlag is --net.
+type netFlag string
+
+// UnmarshalText is called by kong.
+func (n *netFlag) UnmarshalText(text []byte) error {
+	switch *n = netFlag(text); admin.Network(*n) {
+	case admin.NetCluster, admin.NetOpen, admin.NetBoth:
+		return nil
+	}
+	return fmt.Errorf("--net %s: a network is cluster or open", text)
+}
+
+func (n netFlag) network() admin.Network { return admin.Network(n) }
+
+// one refuses both, for those who can only be in one.
+func (n netFlag) one() error {
+	if n.network() == admin.NetBoth {
+		return fmt.Errorf("--net both: only kith serve can be in both; cluster or open")
+	}
+	return nil
+}
+
+// whom is what all have in common that talk to one peer.
+type whom struct {
+	Peer string  `arg:"" help:"Whom: self, a name, an id or the start of one; id/generation in a cluster, enode://… or enr:… in an open network."`
+	Net  netFlag `help:"The network that the peer is in: cluster or open. As a rule the cluster, or the open network if the node is in no cluster." placeholder:"NETWORK"`
+}
+
+func (w whom) target() admin.Target { return admin.Target{Network: w.Net.network(), Peer: w.Peer} }
+
 // message is what call, send and dgram have in common.
 type message struct {
-	Peer    string        `arg:"" help:"Whom: self, a name, an id or the start of one, or id/generation."`
+	whom
 	Port    portNumber    `arg:"" help:"Number of the port, 1 to 65535."`
 	Data    string        `arg:"" optional:"" help:"What to send: the data itself, @FILE, or - for standard input. None means no data."`
 	Timeout time.Duration `default:"10s" help:"How long to wait." placeholder:"DURATION"`
@@ -38,7 +69,13 @@ func (m message) Validate() error {
 	if m.Timeout <= 0 {
 		return fmt.Errorf("--timeout must be more than 0")
 	}
-	return nil
+	return m.Net.one()
+}
+
+func (m message) target() admin.Target {
+	to := m.whom.target()
+	to.Port = uint16(m.Port)
+	return to
 }
 
 func (m message) data(a *app) ([]byte, error) {
@@ -56,12 +93,12 @@ func (m message) data(a *app) ([]byte, error) {
 type callCmd struct{ message }
 
 func (callCmd) Help() string {
-	return "Sends a request to a port of mode request and prints the reply as it is, and nothing else, whatever -o says.\n\nExample:\n\n    kith call b 8080 hello\n    kith call b 8080 @photo.jpg --timeout 1m\n    echo hello | kith call b 8080 -"
+	return "Sends a request to a port of mode request and prints the reply as it is, and nothing else, whatever -o says.\n\nExample:\n\n    kith call b 8080 hello\n    kith call b 8080 @photo.jpg --timeout 1m\n    echo hello | kith call b 8080 -\n    kith call 3f9a01c2 8080 hello --net open"
 }
 
 func (c *callCmd) Run(a *app) error {
 	return c.do(a, func(client *admin.Client, data []byte) error {
-		reply, err := client.Call(a.ctx, c.Peer, uint16(c.Port), data, c.Timeout)
+		reply, err := client.Call(a.ctx, c.target(), data, c.Timeout)
 		if err == nil {
 			_, err = a.out.Write(reply)
 		}
@@ -90,7 +127,7 @@ func (sendCmd) Help() string {
 
 func (c *sendCmd) Run(a *app) error {
 	return c.do(a, func(client *admin.Client, data []byte) error {
-		return client.Send(a.ctx, c.Peer, uint16(c.Port), data, c.Timeout)
+		return client.Send(a.ctx, c.target(), data, c.Timeout)
 	})
 }
 
@@ -102,26 +139,26 @@ func (dgramCmd) Help() string {
 
 func (c *dgramCmd) Run(a *app) error {
 	return c.do(a, func(client *admin.Client, data []byte) error {
-		return client.Dgram(a.ctx, c.Peer, uint16(c.Port), data, c.Timeout)
+		return client.Dgram(a.ctx, c.target(), data, c.Timeout)
 	})
 }
 
 type pingCmd struct {
-	Peer     string        `arg:"" help:"Whom: self, a name, an id or the start of one, or id/generation."`
+	whom
 	Count    int           `short:"n" default:"4" help:"How many times." placeholder:"N"`
 	Interval time.Duration `default:"1s" help:"How long from one to the next." placeholder:"DURATION"`
 	Timeout  time.Duration `default:"5s" help:"How long to wait for each." placeholder:"DURATION"`
 }
 
 func (pingCmd) Help() string {
-	return "Connects to the peer if need be, and measures the way there and back. Ends with 5 if no answer comes at all, with 8 if some do not.\n\nExample:\n\n    kith ping b\n    kith ping b -n 1 -o json"
+	return "Connects to the peer if need be, and measures the way there and back. Ends with 5 if no answer comes at all, with 8 if some do not.\n\nExample:\n\n    kith ping b\n    kith ping b -n 1 -o json\n    kith ping 3f9a01c2 --net open"
 }
 
 func (p pingCmd) Validate() error {
 	if p.Count < 1 || p.Interval < 0 || p.Timeout <= 0 {
 		return fmt.Errorf("--count and --timeout must be more than 0, --interval not less")
 	}
-	return nil
+	return p.Net.one()
 }
 
 func (c *pingCmd) Run(a *app) error {
@@ -135,7 +172,7 @@ func (c *pingCmd) Run(a *app) error {
 		if i > 0 && !sleep(a, c.Interval) {
 			return a.ctx.Err()
 		}
-		pong, err := client.Ping(a.ctx, c.Peer, c.Timeout)
+		pong, err := client.Ping(a.ctx, c.target(), c.Timeout)
 		if code := exit.CodeOf(err); code == exit.NotFound || code == exit.Usage || a.ctx.Err() != nil {
 			return err
 		}
@@ -148,14 +185,14 @@ func (c *pingCmd) Run(a *app) error {
 			continue
 		}
 		line := func() string {
-			return fmt.Sprintf("%s  %s  %s  %s", pong.Name, shortID(pong.ID), pong.Address, millis(pong.RTT))
+			return fmt.Sprintf("%s  %s  %s  %s", show.Tame(pong.Name, maxName), peerID(pong.Network, pong.ID), pong.Address, millis(pong.RTT))
 		}
 		if err := a.Line(pong, line); err != nil {
 			return err
 		}
 	}
 	if failed > 0 && failed < c.Count {
-		return exit.Errorf(exit.Partly, "kith members", "%d of %s not answered", failed, plural(c.Count, "ping"))
+		return exit.Errorf(exit.Partly, "kith peers", "%d of %s not answered", failed, plural(c.Count, "ping"))
 	}
 	return last
 }

@@ -3,12 +3,9 @@ package main
 import (
 	"cmp"
 	"encoding/json"
-	"errors"
-	"fmt"
-	"os"
+	"slices"
 	"strings"
 
-	"kith/cert"
 	"kith/cluster"
 	"kith/cmd/kith/internal/exit"
 	"kith/cmd/kith/internal/show"
@@ -21,97 +18,13 @@ type configCmd struct {
 	Schema  configSchemaCmd  `cmd:"" help:"Print the JSON schema of configurations."`
 }
 
-// source says where a configuration comes from: flags before the environment
-// before the file before the defaults.
-type source struct {
-	Config string   `short:"c" required:"" help:"The configuration, a JSON file; - is standard input." placeholder:"FILE"`
-	Set    []string `sep:"none" help:"Set a key of the configuration; may be given several times. $KITH_<KEY> does the same." placeholder:"KEY=VALUE"`
-}
-
-func (s source) load(a *app) (*cluster.Config, error) {
-	data, err := readInput(a, s.Config, maxFile)
-	if err != nil {
-		return nil, exit.Errorf(exit.Config, "kith init writes a configuration", "config: %w", err)
-	}
-	layers := []cluster.Layer{{Name: s.Config, Data: data}}
-	for _, k := range cluster.Keys() {
-		name := "KITH_" + strings.ToUpper(k.Name)
-		if text, ok := os.LookupEnv(name); ok {
-			layers = append(layers, layerOf("$"+name, k.Name, k.Type, text))
-		}
-	}
-	for _, set := range s.Set {
-		key, text, found := strings.Cut(set, "=")
-		if !found {
-			return nil, exit.Errorf(exit.Usage, "kith config explain lists the keys", "--set %s: want KEY=VALUE", set)
-		}
-		layers = append(layers, layerOf("--set", key, typeOf(key), text))
-	}
-	c, err := cluster.FromLayers(layers...)
-	if err != nil {
-		return nil, exit.With(err, exit.Config, explainHint(err))
-	}
-	return c, nil
-}
-
-// layerOf is a configuration of one key. A text needs no quotes there.
-func layerOf(name, key, keyType, text string) cluster.Layer {
-	if strings.HasPrefix(keyType, "text") && !strings.HasPrefix(text, `"`) && !strings.HasPrefix(text, "[") {
-		quoted, _ := json.Marshal(text) // a string always encodes
-		text = string(quoted)
-	}
-	quotedKey, _ := json.Marshal(key)
-	return cluster.Layer{Name: name, Data: fmt.Appendf(nil, "{%s: %s}", quotedKey, cmp.Or(text, `""`))}
-}
-
-func typeOf(key string) string {
-	for _, k := range cluster.Keys() {
-		if k.Name == key {
-			return k.Type
-		}
-	}
-	return ""
-}
-
-// explainHint names the first key that is wrong, if that is a key at all.
-func explainHint(err error) string {
-	var bad *cluster.ConfigError
-	if errors.As(err, &bad) {
-		for _, p := range bad.Problems {
-			if key, _, _ := strings.Cut(p.Key, "["); typeOf(key) != "" {
-				return "kith config explain " + key
-			}
-		}
-	}
-	return "kith config explain lists the keys; kith init writes a configuration"
-}
-
-// checkCertificates lists everything that is wrong with the files that a
-// configuration names.
-func checkCertificates(c *cluster.Config) error {
-	if err := c.CheckFiles(); err != nil {
-		return exit.Errorf(exit.Config, "kith certs ca and kith certs node make them; a path is relative to the directory kith runs in", "%w", err)
-	}
-	files := &cert.Files{CA: c.CA, Cert: c.Cert, Key: c.Key, CRL: c.CRL}
-	if _, err := files.Load(); err != nil {
-		return exit.Errorf(exit.Config, fmt.Sprintf("kith certs verify --ca %s %s", c.CA, c.Cert), "certificates:\n%s", strings.Join(problemTexts(err), "\n"))
-	}
-	return nil
-}
-
-func warn(a *app, c *cluster.Config) {
-	for _, w := range c.Warnings {
-		fmt.Fprintf(a.err, "kith: warning: %s\n", w)
-	}
-}
-
 type configCheckCmd struct {
 	File string   `arg:"" help:"The configuration, a JSON file; - is standard input."`
 	Set  []string `sep:"none" help:"Set a key of the configuration; may be given several times." placeholder:"KEY=VALUE"`
 }
 
 func (configCheckCmd) Help() string {
-	return "Opens the certificate files too, and judges them as peers would. Nothing is started.\n\nExample:\n\n    kith config check a.json"
+	return "Opens the certificate and key files too, and judges them as peers would. Nothing is started.\n\nExample:\n\n    kith config check a.json"
 }
 
 func (c *configCheckCmd) Run(a *app) error {
@@ -120,7 +33,7 @@ func (c *configCheckCmd) Run(a *app) error {
 		return err
 	}
 	warn(a, conf)
-	if err := checkCertificates(conf); err != nil {
+	if err := checkFiles(conf); err != nil {
 		return err
 	}
 	doc := struct {
@@ -146,7 +59,7 @@ type configShowCmd struct {
 }
 
 func (configShowCmd) Help() string {
-	return "A flag goes before the environment ($KITH_<KEY>), that before the file, that before the default.\n\nExample:\n\n    kith config show a.json --origin\n    kith config show a.json --set profile=seed"
+	return "A flag goes before the environment ($KITH_<KEY>), that before the file, that before the default.\n\nExample:\n\n    kith config show a.json --origin\n    kith config show a.json --set open.max_peers=10\n    kith config show a.json --set profile=seed"
 }
 
 type shownKey struct {
@@ -166,6 +79,9 @@ func (c *configShowCmd) Run(a *app) error {
 		Keys   []shownKey `json:"keys"`
 	}{Schema: schema}
 	for _, k := range cluster.Keys() {
+		if k.Open && conf.Open == nil || !k.Open && k.Name != "admin" && !conf.InCluster() {
+			continue // it is about a network that the node is not in
+		}
 		doc.Keys = append(doc.Keys, shownKey{k.Name, json.RawMessage(cmp.Or(conf.Text(k.Name), "null")), origin(conf, k.Name)})
 	}
 	return a.Print(doc, func() *show.Table {
@@ -191,7 +107,7 @@ type configExplainCmd struct {
 }
 
 func (configExplainCmd) Help() string {
-	return "Example:\n\n    kith config explain phi_threshold\n    kith config explain -o json"
+	return "Keys of the section \"open\" are named with it: open.listen; open alone lists them.\n\nExample:\n\n    kith config explain phi_threshold\n    kith config explain open\n    kith config explain -o json"
 }
 
 // explained is a cluster.Key for programs.
@@ -217,17 +133,19 @@ func (c *configExplainCmd) Run(a *app) error {
 	}{Schema: schema}
 	wanted := make(map[string]bool)
 	for _, key := range c.Keys {
-		if typeOf(key) == "" {
+		if typeOf(key) == "" && key != "open" {
 			return exit.Errorf(exit.NotFound, "kith config explain lists the keys", "config: no key %q", key)
 		}
 		wanted[key] = true
 	}
 	for _, k := range cluster.Keys() {
-		if len(c.Keys) == 0 || wanted[k.Name] {
-			doc.Keys = append(doc.Keys, explained{k.Name, k.Meaning, k.Rule(), k.Type, k.Unit, k.Required, k.Default, k.Fast, k.Zero, k.Empty, k.Null, "KITH_" + strings.ToUpper(k.Name)})
+		if len(c.Keys) == 0 || wanted[k.Name] || k.Open && wanted["open"] {
+			doc.Keys = append(doc.Keys, explained{k.Name, k.Meaning, k.Rule(), k.Type, k.Unit, k.Required, k.Default, k.Fast, k.Zero, k.Empty, k.Null, envName(k.Name)})
 		}
 	}
-	return a.Print(doc, func() *show.Table { return explainTable(doc.Keys, len(c.Keys) > 0) })
+	return a.Print(doc, func() *show.Table {
+		return explainTable(doc.Keys, len(c.Keys) > 0 && !slices.Equal(c.Keys, []string{"open"}))
+	})
 }
 
 // explainTable is a list of all keys, or everything about some.

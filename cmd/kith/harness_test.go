@@ -65,6 +65,7 @@ var script = map[string]func(*testscript.TestScript, bool, []string){
 	"terminate": terminate,
 	"gone":      gone,
 	"large":     large,
+	"load":      load,
 }
 
 // patience is how long a script waits for what should come.
@@ -176,4 +177,12 @@ func large(ts *testscript.TestScript, neg bool, args []string) {
 	data := make([]byte, n)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(data) // it never fails
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), data, 0o666))
+}
+
+// load is "load VAR FILE": it puts the only line of a file into a variable.
+func load(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: load VAR FILE")
+	}
+	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile(args[1])))
 }

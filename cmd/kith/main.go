@@ -1,12 +1,12 @@
-// Command kith runs a node of a private cluster, makes its certificates and
-// talks to nodes that run.
+// Command kith runs a node of a private cluster, of an open network, or of both,
+// makes certificates and keys, and talks to nodes that run.
 //
 // Start with "kith demo", or read "kith --help"; every command's --help has an
 // example. Data goes to standard output, notes and errors to standard error;
 // what the process ends with is in internal/exit.
 //
 // A command that needs a running node finds it by its admin socket, see
-// internal/admin; "kith up" is the one that runs it, see internal/run.
+// internal/admin; "kith up" is the one that runs it, see internal/live.
 package main
 
 import (
@@ -29,21 +29,23 @@ type cli struct {
 	Node   string      `help:"The running node to talk to: its admin socket, or its name or id if several run here." placeholder:"PATH" env:"KITH_NODE"`
 	Output show.Format `short:"o" enum:"table,wide,json,yaml" default:"table" help:"How to write what was found: table, wide, json or yaml." placeholder:"FORMAT"`
 
-	Demo    demoCmd    `cmd:"" help:"Show a cluster of three nodes on this machine."`
+	Demo    demoCmd    `cmd:"" help:"Show both kinds of network on this machine."`
 	Init    initCmd    `cmd:"" help:"Write a configuration, with keys and certificates."`
 	Up      upCmd      `cmd:"" help:"Run a node."`
 	Status  statusCmd  `cmd:"" help:"Say how the node is."`
 	Members membersCmd `cmd:"" help:"List the members of the cluster."`
+	Peers   peersCmd   `cmd:"" help:"List who is connected, in either network."`
 	Events  eventsCmd  `cmd:"" help:"Show what happens, as it happens."`
-	Ports   portsCmd   `cmd:"" help:"List the services of the members."`
-	Ping    pingCmd    `cmd:"" help:"Measure the way to a member and back."`
+	Ports   portsCmd   `cmd:"" help:"List the services of the members, and ours."`
+	Ping    pingCmd    `cmd:"" help:"Measure the way to a peer and back."`
 	Call    callCmd    `cmd:"" help:"Send a request to a port and print the reply."`
 	Send    sendCmd    `cmd:"" help:"Send a message to a port."`
 	Dgram   dgramCmd   `cmd:"" help:"Send a message that may be lost to a port."`
 	Serve   serveCmd   `cmd:"" help:"Serve a port with a command."`
-	Leave   leaveCmd   `cmd:"" help:"Leave the cluster and stop the node."`
+	Leave   leaveCmd   `cmd:"" help:"Leave and stop the node."`
 	Certs   certsCmd   `cmd:"" help:"Make, inspect, renew and revoke certificates."`
 	Config  configCmd  `cmd:"" help:"Check and explain configurations."`
+	Devp2p  devp2pCmd  `cmd:"" name:"devp2p" help:"Tools for open networks: keys, a node to try, a ping."`
 	Version versionCmd `cmd:"" help:"Tell which kith this is, and whose code is in it."`
 }
 
@@ -77,7 +79,7 @@ func execute(ctx context.Context, args []string) error {
 	var c cli
 	parser, err := kong.New(&c,
 		kong.Name("kith"),
-		kong.Description("Private clusters: nodes with certificates of one authority, who is there, and services on numbered ports."),
+		kong.Description("Private clusters: nodes with certificates of one authority, who is there, and services on numbered ports. Open networks: anybody, over RLPx."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 	)
 	if err != nil {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"kith/cmd/kith/internal/admin"
-	"kith/cmd/kith/internal/exit"
 	"kith/cmd/kith/internal/show"
 )
 
@@ -16,7 +15,7 @@ type membersCmd struct {
 }
 
 func (membersCmd) Help() string {
-	return "The members as the node that is asked sees them, itself (*) included.\n\nExample:\n\n    kith members\n    kith members --watch\n    kith members -o json"
+	return "The members of the cluster as the node that is asked sees them, itself (*) included. Who is connected, in either network, is told by kith peers.\n\nExample:\n\n    kith members\n    kith members --watch\n    kith members -o json"
 }
 
 func (c *membersCmd) Run(a *app) error {
@@ -30,8 +29,28 @@ func (c *membersCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		return a.Print(doc, func() *show.Table { return membersTable(doc.Members, time.Now()) })
+		return a.Print(doc, func() *show.Table {
+			t := membersTable(doc.Members, time.Now())
+			t.Notes = append(t.Notes, c.elsewhere(a, client, doc)...)
+			return t
+		})
 	}
+	return c.watch(a, client)
+}
+
+// elsewhere says where else to look, of a node in an open network.
+func (membersCmd) elsewhere(a *app, client *admin.Client, doc admin.Members) []string {
+	status, err := client.Status(a.ctx)
+	switch {
+	case err != nil || status.Open == nil:
+		return nil
+	case len(doc.Members) == 0:
+		return []string{"This node is in no cluster. kith peers lists who is connected in the open network"}
+	}
+	return []string{fmt.Sprintf("In the open network: %s of %d; kith peers lists them", plural(status.Open.Peers, "peer"), status.Open.MaxPeers)}
+}
+
+func (c *membersCmd) watch(a *app, client *admin.Client) error {
 	first := true
 	for doc, err := range client.Watch(a.ctx) {
 		if err != nil {
@@ -68,6 +87,7 @@ func membersTable(members []admin.Member, now time.Time) *show.Table {
 		{Name: "SEEN"},
 		{Name: "VERSION", Wide: true},
 		{Name: "ADDRESSES", Wide: true},
+		{Name: "NETWORK", Wide: true},
 		{Name: "WHOLE ID", Wide: true},
 	}}
 	for _, m := range members {
@@ -87,6 +107,7 @@ func membersTable(members []admin.Member, now time.Time) *show.Table {
 			{Text: seen(m, now)},
 			{Text: m.Version},
 			{Text: strings.Join(m.Addresses, ",")},
+			{Text: string(m.Network)},
 			{Text: m.ID},
 		})
 	}
@@ -145,151 +166,8 @@ func membersNotes(members []admin.Member) []string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, state))
 		}
 	}
+	if len(members) == 0 {
+		return nil
+	}
 	return append([]string{fmt.Sprintf("%s: %s.", plural(len(members), "member"), strings.Join(parts, ", "))}, why...)
-}
-
-type eventsCmd struct{}
-
-func (eventsCmd) Help() string {
-	return "What happens from now on, until Ctrl-C: who joins, is suspected, dies (and by whose votes), leaves.\n\nExample:\n\n    kith events\n    kith events -o json"
-}
-
-func (eventsCmd) Run(a *app) error {
-	client, err := a.connect()
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	for e, err := range client.Events(a.ctx) {
-		if err != nil {
-			return err
-		}
-		if err := a.Line(e, func() string { return eventLine(e) }); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func eventLine(e admin.Event) string {
-	line := e.Time.Local().Format("15:04:05.000") + "  " + e.Text
-	if e.Missed > 0 {
-		line += fmt.Sprintf("  (%s before that were missed)", plural(e.Missed, "event"))
-	}
-	return line
-}
-
-type portsCmd struct {
-	Peer string `arg:"" optional:"" help:"Whose ports: self, a name, an id or the start of one. None means everybody's."`
-}
-
-func (portsCmd) Help() string {
-	return "Example:\n\n    kith ports\n    kith ports b -o json"
-}
-
-func (c *portsCmd) Run(a *app) error {
-	client, err := a.connect()
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	doc, err := client.Ports(a.ctx, c.Peer)
-	if err != nil {
-		return err
-	}
-	return a.Print(doc, func() *show.Table {
-		t := &show.Table{Columns: []show.Column{{Name: "NODE"}, {Name: "PORT"}, {Name: "NAME"}, {Name: "MODE"}, {Name: "WHOLE ID", Wide: true}}}
-		for _, p := range doc.Ports {
-			t.Row(p.Node, strconv.Itoa(int(p.Number)), p.Name, p.Mode, p.ID)
-		}
-		if len(doc.Ports) == 0 {
-			t.Notes = []string{"No ports. kith serve PORT -- COMMAND offers one"}
-		}
-		return t
-	})
-}
-
-type statusCmd struct{}
-
-func (statusCmd) Help() string {
-	return "What the node says about itself.\n\nExample:\n\n    kith status\n    kith --node /run/user/1000/kith/Vmvoecs9.sock status -o yaml"
-}
-
-func (statusCmd) Run(a *app) error {
-	client, err := a.connect()
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	s, err := client.Status(a.ctx)
-	if err != nil {
-		return err
-	}
-	return a.Print(s, func() *show.Table { return statusTable(s, time.Now()) })
-}
-
-func statusTable(s admin.Status, now time.Time) *show.Table {
-	t := new(show.Table)
-	t.Row("node", s.Name)
-	t.Row("id", s.ID+"/"+strconv.FormatUint(s.Generation, 10))
-	t.Row("running", fmt.Sprintf("%s, process %d, kith %s", span(now.Sub(s.Started)), s.PID, s.Kith))
-	t.Row("listening", s.Listening)
-	t.Row("advertised", orNone(s.Advertised))
-	t.Row("seeds", orNone(s.Seeds))
-	t.Row("certificate", fmt.Sprintf("until %s (%s)", s.Expires.Local().Format(time.DateTime), daysLeft(s.DaysLeft)))
-	t.Row("members", fmt.Sprintf("%d, %d alive", s.Members, s.Alive))
-	for _, p := range s.Ports {
-		t.Row("port", fmt.Sprintf("%d %q mode=%s", p.Number, p.Name, p.Mode))
-	}
-	t.Row("admin", s.Admin)
-	if s.Alarm != "" {
-		t.Rows = append(t.Rows, []show.Cell{{Text: "alarm"}, {Text: s.Alarm, Tone: show.Bad}})
-	}
-	return t
-}
-
-type leaveCmd struct{}
-
-func (leaveCmd) Help() string {
-	return "Tells the other members, which then show it as left, and stops the node. Its kith up ends with 0.\n\nExample:\n\n    kith leave\n    kith --node c leave"
-}
-
-func (leaveCmd) Run(a *app) error {
-	client, err := a.connect()
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	status, err := client.Status(a.ctx)
-	if err != nil {
-		return err
-	}
-	if err := client.Leave(a.ctx); err != nil {
-		return err
-	}
-	if err := awaitEnd(a, client, status); err != nil {
-		return err
-	}
-	doc := struct {
-		Schema int    `json:"schema"`
-		ID     string `json:"id"`
-		Name   string `json:"name"`
-		Left   bool   `json:"left"`
-	}{schema, status.ID, status.Name, true}
-	return a.Line(doc, func() string { return status.Name + " has left" })
-}
-
-// awaitEnd waits until the process that has left is gone, so that its addresses
-// are free.
-func awaitEnd(a *app, client *admin.Client, left admin.Status) error {
-	for end := time.Now().Add(12 * time.Second); time.Now().Before(end); {
-		now, err := client.Status(a.ctx)
-		if exit.CodeOf(err) == exit.NoNode || err == nil && now.PID != left.PID {
-			return nil
-		}
-		if !sleep(a, 20*time.Millisecond) {
-			return a.ctx.Err()
-		}
-	}
-	return exit.Errorf(exit.Partly, "kith status", "%s has left, but its process %d is still there", left.Name, left.PID)
 }

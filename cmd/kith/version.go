@@ -34,12 +34,14 @@ type module struct {
 // licenses are those of the modules we use, read from their LICENSE files. A
 // test fails for a module that is built in and stands not here.
 var licenses = map[string]string{
-	"github.com/alecthomas/kong": "MIT",
-	"github.com/mr-tron/base58":  "MIT",
-	"github.com/quic-go/quic-go": "MIT",
-	"golang.org/x/crypto":        "BSD-3-Clause",
-	"golang.org/x/net":           "BSD-3-Clause",
-	"golang.org/x/sys":           "BSD-3-Clause",
+	"github.com/alecthomas/kong":       "MIT",
+	"github.com/golang/snappy":         "BSD-3-Clause",
+	"github.com/mr-tron/base58":        "MIT",
+	"github.com/quic-go/quic-go":       "MIT",
+	"gitlab.com/yawning/secp256k1-voi": "BSD-3-Clause",
+	"golang.org/x/crypto":              "BSD-3-Clause",
+	"golang.org/x/net":                 "BSD-3-Clause",
+	"golang.org/x/sys":                 "BSD-3-Clause",
 }
 
 // build is the version and, if known, the commit that this binary is made of.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -79,3 +80,5 @@ func span(d time.Duration) string {
 	}
 	return plural(int(d.Hours()/24), "day")
 }
+
+func hexText(b []byte) string { return hex.EncodeToString(b) }

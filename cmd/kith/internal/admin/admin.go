@@ -6,136 +6,61 @@
 // command's side is a [Client] that [Find] has found. What either of them says
 // is in documents.go. Nothing here listens beyond this machine.
 //
-//	GET  /v1/status  /v1/members[?watch=1]  /v1/events  /v1/ports[?peer=]
-//	POST /v1/ping?peer=      /v1/call|send|dgram?peer=&port=&timeout=   the body is the data
+//	GET  /v1/status  /v1/members[?watch=1]  /v1/peers[?net=]  /v1/events  /v1/ports[?net=&peer=]
+//	POST /v1/ping?net=&peer=      /v1/call|send|dgram?net=&peer=&port=&timeout=   the body is the data
 //	POST /v1/leave
-//	POST /v1/serve?port=&name=&mode=   stays open as long as the port is served, see serve.go
+//	POST /v1/serve?net=&port=&name=&mode=   stays open as long as the port is served, see serve.go
 package admin
 
 import (
 	"context"
 	"iter"
-	"time"
 
 	"kith/port"
 )
 
 // A Node is what a Server makes reachable. Peers are texts as people write them:
-// self, a name, an id, the start of one, or id/generation. Its errors should be
+// self, a name, an id, the start of one, id/generation in a cluster, or the
+// enode or enr text of a node in an open network. Its errors should be
 // exit.Errors. It must be safe for concurrent use.
 type Node interface {
 	Status() Status
+	// Members of the cluster; none if the node is in no cluster.
 	Members() []Member
 	// Watch gives the members now and after each change, the latest only if the
 	// reader is slow.
 	Watch(ctx context.Context) iter.Seq[[]Member]
+	// Peers are the sessions of one network; empty means both.
+	Peers(net Network) ([]Peer, error)
 	Events(ctx context.Context) iter.Seq[Event]
-	// Ports of a peer; none given means everybody's.
-	Ports(peer string) ([]Port, error)
-	Ping(ctx context.Context, peer string) (Pong, error)
-	Call(ctx context.Context, peer string, number uint16, data []byte) ([]byte, error)
-	Send(ctx context.Context, peer string, number uint16, data []byte) error
-	Dgram(ctx context.Context, peer string, number uint16, data []byte) error
-	// Serve takes a port until stop is called.
-	Serve(number uint16, name string, mode port.Mode, h port.Handler) (stop func(), err error)
-	// Leave tells the other members and stops the node. It may return before the
+	// Ports of one network, or both, of a peer; none given means everybody's.
+	Ports(net Network, peer string) ([]Port, error)
+	Ping(ctx context.Context, to Target) (Pong, error)
+	Call(ctx context.Context, to Target, data []byte) ([]byte, error)
+	Send(ctx context.Context, to Target, data []byte) error
+	Dgram(ctx context.Context, to Target, data []byte) error
+	// Serve takes a port, with a handler of its own for each network, until stop
+	// is called.
+	Serve(net Network, number uint16, name string, mode port.Mode, handler func(Network) port.Handler) (stop func(), err error)
+	// Leave tells the others and stops the node. It may return before the
 	// process ends.
 	Leave(ctx context.Context) error
 }
 
-// Schema is the version of the documents; it grows when a field changes its
-// meaning, not when one is added.
-const Schema = 1
+// A Network is one of the two that a node may be in. Empty is the cluster, or
+// the open network if the node is in no cluster.
+type Network string
 
-// Status is what a node says about itself.
-type Status struct {
-	Schema     int       `json:"schema"`
-	ID         string    `json:"id"`
-	Name       string    `json:"name"`
-	Generation uint64    `json:"generation"` // milliseconds since the Unix epoch
-	Version    string    `json:"version"`    // of the node's configuration
-	Kith       string    `json:"kith"`       // of the program
-	PID        int       `json:"pid"`
-	Started    time.Time `json:"started"`
-	Listening  string    `json:"listening"`
-	Advertised []string  `json:"advertised"`
-	Seeds      []string  `json:"seeds"`
-	Admin      string    `json:"admin"`
-	Expires    time.Time `json:"certificate_expires"`
-	DaysLeft   int       `json:"certificate_days_left"`
-	Members    int       `json:"members"` // itself included
-	Alive      int       `json:"alive"`   // itself included
-	Ports      []Port    `json:"ports"`
-	Alarm      string    `json:"alarm,omitempty"` // what an operator should look at
-}
+// The networks. NetBoth is for who serves a port.
+const (
+	NetCluster Network = "cluster"
+	NetOpen    Network = "open"
+	NetBoth    Network = "both"
+)
 
-// Members is a document.
-type Members struct {
-	Schema  int      `json:"schema"`
-	Members []Member `json:"members"`
-}
-
-// A Member is a node of the cluster as the node that was asked sees it.
-type Member struct {
-	ID         string     `json:"id"`
-	Name       string     `json:"name"`
-	Generation uint64     `json:"generation"`
-	Address    string     `json:"address"`
-	Addresses  []string   `json:"addresses,omitempty"`
-	State      string     `json:"state"`                 // alive, suspect, dead or left
-	Phi        *float64   `json:"phi"`                   // null: not measured by the node that was asked
-	RTT        *float64   `json:"rtt_ms"`                // null: there is no session with it
-	DaysLeft   *int       `json:"certificate_days_left"` // null: the same
-	Seen       *time.Time `json:"seen"`                  // null: not heard by the node that was asked
-	Self       bool       `json:"self"`
-	Seed       bool       `json:"seed,omitempty"`
-	Version    string     `json:"version,omitempty"`
-	Why        string     `json:"why,omitempty"` // of a member that is not alive
-}
-
-// Ports is a document.
-type Ports struct {
-	Schema int    `json:"schema"`
-	Ports  []Port `json:"ports"`
-}
-
-// A Port is a service of a member.
-type Port struct {
-	ID     string `json:"id"`
-	Node   string `json:"node"`
-	Number uint16 `json:"port"`
-	Name   string `json:"name"`
-	Mode   string `json:"mode"` // send, request or unreliable
-}
-
-// An Event is something that happened.
-type Event struct {
-	Schema     int       `json:"schema"`
-	Time       time.Time `json:"time"`
-	Kind       string    `json:"kind"`
-	ID         string    `json:"id,omitempty"`
-	Name       string    `json:"name,omitempty"`
-	Generation uint64    `json:"generation,omitempty"`
-	Address    string    `json:"address,omitempty"`
-	Text       string    `json:"text"` // a sentence
-	Votes      []Vote    `json:"votes,omitempty"`
-	Missed     int       `json:"missed,omitempty"` // events that this reader was too slow for
-}
-
-// A Vote is one observer's word that a member is dead.
-type Vote struct {
-	ID   string  `json:"id"`
-	Name string  `json:"name"`
-	Phi  float64 `json:"phi"`
-	Hard bool    `json:"hard"`
-}
-
-// A Pong is the answer to a ping.
-type Pong struct {
-	Schema     int     `json:"schema"`
-	ID         string  `json:"id"`
-	Name       string  `json:"name"`
-	Generation uint64  `json:"generation"`
-	Address    string  `json:"address"`
-	RTT        float64 `json:"rtt_ms"`
+// A Target is whom a call is for.
+type Target struct {
+	Network Network
+	Peer    string
+	Port    uint16 // 0 for a ping
 }

@@ -54,21 +54,25 @@ func (l *loner) Events(ctx context.Context) iter.Seq[admin.Event] {
 	return func(yield func(admin.Event) bool) { yield(admin.Event{Kind: "joined", Text: "b joined"}) }
 }
 
-func (l *loner) Ports(peer string) ([]admin.Port, error) {
-	return []admin.Port{{Number: 8080, Name: peer}}, nil
+func (l *loner) Peers(net admin.Network) ([]admin.Peer, error) {
+	return []admin.Peer{{Network: net, Name: "p"}}, nil
 }
 
-func (l *loner) Ping(ctx context.Context, peer string) (admin.Pong, error) {
-	if peer != "self" {
-		return admin.Pong{}, exit.Errorf(exit.NotFound, "kith members", "no member %q", peer)
+func (l *loner) Ports(net admin.Network, peer string) ([]admin.Port, error) {
+	return []admin.Port{{Network: net, Number: 8080, Name: peer}}, nil
+}
+
+func (l *loner) Ping(ctx context.Context, to admin.Target) (admin.Pong, error) {
+	if to.Peer != "self" {
+		return admin.Pong{}, exit.Errorf(exit.NotFound, "kith members", "no member %q", to.Peer)
 	}
 	<-ctx.Done()
 	return admin.Pong{}, exit.With(ctx.Err(), exit.Timeout, "")
 }
 
-func (l *loner) Call(ctx context.Context, _ string, number uint16, data []byte) ([]byte, error) {
+func (l *loner) Call(ctx context.Context, to admin.Target, data []byte) ([]byte, error) {
 	l.mu.Lock()
-	h := l.ports[number]
+	h := l.ports[to.Port]
 	l.mu.Unlock()
 	if h == nil {
 		return nil, exit.With(port.ErrNoPort, exit.NotFound, "kith ports")
@@ -76,22 +80,22 @@ func (l *loner) Call(ctx context.Context, _ string, number uint16, data []byte) 
 	return h.Handle(ctx, &port.Message{Data: data, Index: 3, From: node.Ref{ID: node.ID{9}, Generation: 7}})
 }
 
-func (l *loner) Send(ctx context.Context, p string, number uint16, data []byte) error {
-	_, err := l.Call(ctx, p, number, data)
+func (l *loner) Send(ctx context.Context, to admin.Target, data []byte) error {
+	_, err := l.Call(ctx, to, data)
 	return err
 }
 
-func (l *loner) Dgram(ctx context.Context, p string, number uint16, data []byte) error {
-	return l.Send(ctx, p, number, data)
+func (l *loner) Dgram(ctx context.Context, to admin.Target, data []byte) error {
+	return l.Send(ctx, to, data)
 }
 
-func (l *loner) Serve(number uint16, _ string, _ port.Mode, h port.Handler) (func(), error) {
+func (l *loner) Serve(_ admin.Network, number uint16, _ string, _ port.Mode, handler func(admin.Network) port.Handler) (func(), error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ports[number] != nil {
 		return nil, exit.With(port.ErrInUse, exit.Refused, "")
 	}
-	l.ports[number] = h
+	l.ports[number] = handler(admin.NetOpen)
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -145,15 +149,21 @@ func TestDocumentsAndErrorsTravel(t *testing.T) {
 			if m, err := c.Members(ctx); err != nil || len(m.Members) != 1 || m.Schema != admin.Schema {
 				t.Errorf("Members() = %+v, %v", m, err)
 			}
-			if p, err := c.Ports(ctx, "b c"); err != nil || p.Ports[0].Name != "b c" {
+			if p, err := c.Ports(ctx, admin.NetOpen, "b c"); err != nil || p.Ports[0].Name != "b c" || p.Ports[0].Network != admin.NetOpen {
 				t.Errorf("Ports() = %+v, %v", p, err)
 			}
-			_, err := c.Ping(ctx, "nobody", time.Second)
+			if p, err := c.Peers(ctx, admin.NetCluster); err != nil || p.Peers[0].Network != admin.NetCluster {
+				t.Errorf("Peers() = %+v, %v", p, err)
+			}
+			if _, err := c.Peers(ctx, "nonsense"); exit.CodeOf(err) != exit.Usage {
+				t.Errorf("Peers(nonsense) = %v, want usage", err)
+			}
+			_, err := c.Ping(ctx, admin.Target{Peer: "nobody"}, time.Second)
 			var known *exit.Error
 			if !errors.As(err, &known) || known.Code != exit.NotFound || known.Hint != "kith members" || err.Error() != `no member "nobody"` {
 				t.Errorf("Ping(nobody) = %v", err)
 			}
-			if _, err := c.Ping(ctx, "self", time.Millisecond); exit.CodeOf(err) != exit.Timeout {
+			if _, err := c.Ping(ctx, admin.Target{Peer: "self"}, time.Millisecond); exit.CodeOf(err) != exit.Timeout {
 				t.Errorf("Ping(self) = %v, want a timeout", err)
 			}
 			if err := c.Leave(ctx); err != nil {
@@ -198,12 +208,12 @@ func TestStreams(t *testing.T) {
 }
 
 // attach serves a port with h until stop is called, which returns what Serve did.
-func attach(t *testing.T, c *admin.Client, number uint16, workers int, h port.HandlerFunc) (stop func() error) {
+func attach(t *testing.T, c *admin.Client, number uint16, workers int, h func(context.Context, admin.Network, *port.Message) ([]byte, error)) (stop func() error) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	ready, done := make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- c.Serve(ctx, admin.Service{Port: number, Mode: port.Request, Workers: workers, Handler: h, Ready: func() { close(ready) }})
+		done <- c.Serve(ctx, admin.Service{Port: number, Mode: port.Request, Workers: workers, Handle: h, Ready: func() { close(ready) }})
 	}()
 	select {
 	case <-ready:
@@ -217,8 +227,8 @@ func TestServe(t *testing.T) {
 	for _, kind := range kinds {
 		t.Run(kind, func(t *testing.T) {
 			c := open(t, newLoner("a"), filepath.Join(shortDir(t), kind))
-			stop := attach(t, c, 8080, 2, func(_ context.Context, m *port.Message) ([]byte, error) {
-				if m.Index != 3 || m.From.Generation != 7 || m.From.ID != (node.ID{9}) || m.Port != 8080 {
+			stop := attach(t, c, 8080, 2, func(_ context.Context, net admin.Network, m *port.Message) ([]byte, error) {
+				if net != admin.NetOpen || m.Index != 3 || m.From.Generation != 7 || m.From.ID != (node.ID{9}) || m.Port != 8080 {
 					return nil, fmt.Errorf("index %d of %v to %d", m.Index, m.From, m.Port)
 				}
 				if len(m.Data) == 0 {
@@ -231,19 +241,19 @@ func TestServe(t *testing.T) {
 			}
 			large := bytes.Repeat([]byte{0, 1, 0xff}, 4<<20)
 			for _, data := range [][]byte{[]byte("hello"), large} {
-				reply, err := c.Call(t.Context(), "self", 8080, data, time.Minute)
+				reply, err := c.Call(t.Context(), admin.Target{Peer: "self", Port: 8080}, data, time.Minute)
 				if err != nil || !bytes.Equal(reply, append(data, 0, '\n')) {
 					t.Errorf("Call with %d bytes: %d bytes, %v", len(data), len(reply), err)
 				}
 			}
-			if _, err := c.Call(t.Context(), "self", 8080, nil, time.Minute); err == nil || err.Error() != "nothing?\n& more" {
+			if _, err := c.Call(t.Context(), admin.Target{Peer: "self", Port: 8080}, nil, time.Minute); err == nil || err.Error() != "nothing?\n& more" {
 				t.Errorf("the handler's error came back as %v", err)
 			}
 			if err := stop(); !errors.Is(err, context.Canceled) {
 				t.Errorf("Serve = %v, want canceled", err)
 			}
 			for range 100 { // the node learns it when the connection has ended
-				if _, err := c.Call(t.Context(), "self", 8080, nil, time.Minute); exit.CodeOf(err) == exit.NotFound {
+				if _, err := c.Call(t.Context(), admin.Target{Peer: "self", Port: 8080}, nil, time.Minute); exit.CodeOf(err) == exit.NotFound {
 					return
 				}
 				time.Sleep(10 * time.Millisecond)
@@ -258,7 +268,7 @@ func TestAProgramThatIsSlow(t *testing.T) {
 	l := newLoner("a")
 	c := open(t, l, "")
 	started, canceled := make(chan struct{}), make(chan struct{})
-	stop := attach(t, c, 1, 1, func(ctx context.Context, m *port.Message) ([]byte, error) {
+	stop := attach(t, c, 1, 1, func(ctx context.Context, _ admin.Network, m *port.Message) ([]byte, error) {
 		close(started)
 		<-ctx.Done()
 		close(canceled)
@@ -267,7 +277,7 @@ func TestAProgramThatIsSlow(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	results := make(chan error, 200)
-	call := func() { _, err := l.Call(ctx, "self", 1, nil); results <- err }
+	call := func() { _, err := l.Call(ctx, admin.Target{Peer: "self", Port: 1}, nil); results <- err }
 	go call()
 	<-started
 	for range 65 { // 64 may wait for the one worker
@@ -293,13 +303,16 @@ func TestJobsOfAProgramThatDiesFail(t *testing.T) {
 	l := newLoner("a")
 	c := open(t, l, "")
 	started := make(chan struct{})
-	stop := attach(t, c, 1, 1, func(ctx context.Context, m *port.Message) ([]byte, error) {
+	stop := attach(t, c, 1, 1, func(ctx context.Context, _ admin.Network, m *port.Message) ([]byte, error) {
 		close(started)
 		<-ctx.Done()
 		return nil, nil
 	})
 	result := make(chan error, 1)
-	go func() { _, err := l.Call(context.Background(), "self", 1, nil); result <- err }()
+	go func() {
+		_, err := l.Call(context.Background(), admin.Target{Peer: "self", Port: 1}, nil)
+		result <- err
+	}()
 	<-started
 	_ = stop()
 	if err := <-result; err == nil {

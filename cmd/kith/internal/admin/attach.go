@@ -17,13 +17,15 @@ import (
 
 // A Service is a port that a program serves through the admin socket.
 type Service struct {
-	Port uint16
-	Name string
-	Mode port.Mode
+	Network Network
+	Port    uint16
+	Name    string
+	Mode    port.Mode
 	// Workers is how many messages are handled at once. At least one.
 	Workers int
-	// Handler does the work. Message.Index and From are set.
-	Handler port.Handler
+	// Handle does the work, as port.Handler says. It is told the network that the
+	// message has come from; Message.Index and From are set.
+	Handle func(ctx context.Context, net Network, m *port.Message) ([]byte, error)
 	// Ready is called once the port is served. It may be nil.
 	Ready func()
 }
@@ -33,7 +35,7 @@ type Service struct {
 func (c *Client) Serve(ctx context.Context, s Service) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	query := url.Values{"port": {strconv.Itoa(int(s.Port))}, "name": {s.Name}, "mode": {s.Mode.String()}}
+	query := url.Values{"net": {string(s.Network)}, "port": {strconv.Itoa(int(s.Port))}, "name": {s.Name}, "mode": {s.Mode.String()}}
 	answer, err := c.do(ctx, "POST", "serve", query, nil)
 	if err != nil {
 		return err
@@ -91,43 +93,43 @@ func (w *working) run(ctx context.Context) {
 		if err != nil {
 			return // the attachment has ended, and its stream says why
 		}
-		id, m, err := readJob(answer)
+		j, err := readJob(answer)
 		if err != nil {
-			return
+			return // the attachment has ended, and its stream says why
 		}
-		m.Port, m.Mode = w.service.Port, w.service.Mode
-		w.handle(ctx, id, m)
+		j.message.Port, j.message.Mode = w.service.Port, w.service.Mode
+		w.handle(ctx, j)
 	}
 }
 
-func readJob(answer *http.Response) (id uint64, m *port.Message, err error) {
+func readJob(answer *http.Response) (*job, error) {
 	defer answer.Body.Close()
-	m = new(port.Message)
+	m := new(port.Message)
 	id, err1 := strconv.ParseUint(answer.Header.Get(headJob), 10, 64)
 	index, err2 := strconv.ParseUint(answer.Header.Get(headIndex), 10, 32)
 	m.Index = uint32(index)
 	var err3, err4 error
 	m.From, err3 = node.ParseRef(answer.Header.Get(headFrom))
 	m.Data, err4 = io.ReadAll(answer.Body)
-	return id, m, errors.Join(err1, err2, err3, err4)
+	return &job{id: id, net: Network(answer.Header.Get(headNet)), message: m}, errors.Join(err1, err2, err3, err4)
 }
 
-func (w *working) handle(ctx context.Context, id uint64, m *port.Message) {
+func (w *working) handle(ctx context.Context, j *job) {
 	jobCtx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w.mu.Lock()
-	w.running[id] = cancel
+	w.running[j.id] = cancel
 	w.mu.Unlock()
-	reply, err := w.service.Handler.Handle(jobCtx, m)
+	reply, err := w.service.Handle(jobCtx, j.net, j.message)
 	w.mu.Lock()
-	delete(w.running, id)
+	delete(w.running, j.id)
 	w.mu.Unlock()
 	query := url.Values{}
 	if err != nil {
 		query.Set("error", shortened(err.Error()))
 		reply = nil
 	}
-	answer, err := w.client.do(ctx, "POST", "serve/"+w.id+"/"+strconv.FormatUint(id, 10), query, bytes.NewReader(reply))
+	answer, err := w.client.do(ctx, "POST", "serve/"+w.id+"/"+strconv.FormatUint(j.id, 10), query, bytes.NewReader(reply))
 	if err != nil {
 		return // the caller has given up, or the attachment has ended
 	}

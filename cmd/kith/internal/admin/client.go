@@ -137,16 +137,30 @@ func (c *Client) Members(ctx context.Context) (Members, error) {
 	return ask[Members](ctx, c, "members", nil)
 }
 
-// Ports are those of a peer; none given means everybody's.
-func (c *Client) Ports(ctx context.Context, peer string) (Ports, error) {
-	return ask[Ports](ctx, c, "ports", url.Values{"peer": {peer}})
+// Peers are the sessions of a network; empty means both.
+func (c *Client) Peers(ctx context.Context, net Network) (Peers, error) {
+	return ask[Peers](ctx, c, "peers", url.Values{"net": {string(net)}})
+}
+
+// Ports are those of a peer; none given means everybody's. Of both networks, if
+// none is given.
+func (c *Client) Ports(ctx context.Context, net Network, peer string) (Ports, error) {
+	return ask[Ports](ctx, c, "ports", url.Values{"net": {string(net)}, "peer": {peer}})
 }
 
 // Ping measures how long it takes to a peer and back.
-func (c *Client) Ping(ctx context.Context, peer string, timeout time.Duration) (Pong, error) {
+func (c *Client) Ping(ctx context.Context, to Target, timeout time.Duration) (Pong, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout+slack)
 	defer cancel()
-	return get[Pong](ctx, c, "POST", "ping", url.Values{"peer": {peer}, "timeout": {timeout.String()}})
+	return get[Pong](ctx, c, "POST", "ping", to.query(timeout))
+}
+
+func (to Target) query(timeout time.Duration) url.Values {
+	q := url.Values{"net": {string(to.Network)}, "peer": {to.Peer}, "timeout": {timeout.String()}}
+	if to.Port != 0 {
+		q.Set("port", strconv.Itoa(int(to.Port)))
+	}
+	return q
 }
 
 // Leave makes the node leave and stop.
@@ -201,27 +215,26 @@ func ended(ctx context.Context, err error) error {
 }
 
 // Call sends a request to a port and returns the reply.
-func (c *Client) Call(ctx context.Context, peer string, number uint16, data []byte, timeout time.Duration) ([]byte, error) {
-	return c.message(ctx, "call", peer, number, data, timeout)
+func (c *Client) Call(ctx context.Context, to Target, data []byte, timeout time.Duration) ([]byte, error) {
+	return c.message(ctx, "call", to, data, timeout)
 }
 
 // Send sends a message to a port of mode send.
-func (c *Client) Send(ctx context.Context, peer string, number uint16, data []byte, timeout time.Duration) error {
-	_, err := c.message(ctx, "send", peer, number, data, timeout)
+func (c *Client) Send(ctx context.Context, to Target, data []byte, timeout time.Duration) error {
+	_, err := c.message(ctx, "send", to, data, timeout)
 	return err
 }
 
 // Dgram sends a message to a port of mode unreliable.
-func (c *Client) Dgram(ctx context.Context, peer string, number uint16, data []byte, timeout time.Duration) error {
-	_, err := c.message(ctx, "dgram", peer, number, data, timeout)
+func (c *Client) Dgram(ctx context.Context, to Target, data []byte, timeout time.Duration) error {
+	_, err := c.message(ctx, "dgram", to, data, timeout)
 	return err
 }
 
-func (c *Client) message(ctx context.Context, how, peer string, number uint16, data []byte, timeout time.Duration) ([]byte, error) {
-	query := url.Values{"peer": {peer}, "port": {strconv.Itoa(int(number))}, "timeout": {timeout.String()}}
+func (c *Client) message(ctx context.Context, how string, to Target, data []byte, timeout time.Duration) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout+slack)
 	defer cancel()
-	answer, err := c.do(ctx, "POST", how, query, bytes.NewReader(data))
+	answer, err := c.do(ctx, "POST", how, to.query(timeout), bytes.NewReader(data))
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,7 @@ const (
 	headJob   = "Kith-Job"
 	headFrom  = "Kith-From"
 	headIndex = "Kith-Index"
+	headNet   = "Kith-Network"
 )
 
 // maxWaiting is how many jobs of one attachment may wait for a worker of the
@@ -73,7 +74,8 @@ func (all *attachments) get(id string) *attached {
 	return all.byID[id]
 }
 
-// attached is a program that serves a port. It is the port's handler.
+// attached is a program that serves a port. On each network its on is the port's
+// handler.
 type attached struct {
 	jobs   chan *job   // waiting for a worker; unbuffered, since the job must not be lost between
 	cancel chan uint64 // jobs that nobody waits for; when it is full the program learns it when it replies
@@ -87,6 +89,7 @@ type attached struct {
 
 type job struct {
 	id      uint64
+	net     Network
 	message *port.Message
 	result  chan result // has room for one
 }
@@ -96,9 +99,14 @@ type result struct {
 	err   error
 }
 
-// Handle gives the message to a worker of the program and waits for its reply.
-func (a *attached) Handle(ctx context.Context, m *port.Message) ([]byte, error) {
-	j, ok := a.admit(m)
+// on handles the messages of one network.
+func (a *attached) on(net Network) port.Handler {
+	return port.HandlerFunc(func(ctx context.Context, m *port.Message) ([]byte, error) { return a.handle(ctx, net, m) })
+}
+
+// handle gives the message to a worker of the program and waits for its reply.
+func (a *attached) handle(ctx context.Context, net Network, m *port.Message) ([]byte, error) {
+	j, ok := a.admit(net, m)
 	if !ok {
 		return nil, port.ErrBusy
 	}
@@ -134,7 +142,7 @@ func (a *attached) hand(ctx context.Context, j *job) error {
 	}
 }
 
-func (a *attached) admit(m *port.Message) (*job, bool) {
+func (a *attached) admit(net Network, m *port.Message) (*job, bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.waiting >= maxWaiting {
@@ -144,7 +152,7 @@ func (a *attached) admit(m *port.Message) (*job, bool) {
 	a.last++
 	kept := *m // a program may fetch it when the handler has given up already
 	kept.Data = slices.Clone(m.Data)
-	j := &job{id: a.last, message: &kept, result: make(chan result, 1)}
+	j := &job{id: a.last, net: net, message: &kept, result: make(chan result, 1)}
 	a.running[j.id] = j
 	return j, true
 }
@@ -176,7 +184,7 @@ func (a *attached) finish(id uint64, r result) bool {
 
 // serve attaches a program for as long as the request lasts.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	number, err := portNumber(r)
+	to, err := target(r)
 	if err != nil {
 		writeError(w, err)
 		return
@@ -187,7 +195,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	a := &attached{jobs: make(chan *job), cancel: make(chan uint64, maxWaiting), done: r.Context().Done(), running: make(map[uint64]*job)}
-	stop, err := s.Node.Serve(number, r.URL.Query().Get("name"), mode, a)
+	stop, err := s.Node.Serve(to.Network, to.Port, r.URL.Query().Get("name"), mode, a.on)
 	if err != nil {
 		writeError(w, err)
 		return
@@ -224,6 +232,7 @@ func (s *Server) next(w http.ResponseWriter, r *http.Request) {
 	case j := <-a.jobs:
 		h := w.Header()
 		h.Set(headJob, strconv.FormatUint(j.id, 10))
+		h.Set(headNet, string(j.net))
 		h.Set(headFrom, j.message.From.String())
 		h.Set(headIndex, strconv.FormatUint(uint64(j.message.Index), 10))
 		h.Set("Content-Type", "application/octet-stream")

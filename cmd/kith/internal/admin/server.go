@@ -45,6 +45,7 @@ func (s *Server) Start() {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", s.status)
 	mux.HandleFunc("GET /v1/members", s.members)
+	mux.HandleFunc("GET /v1/peers", s.peers)
 	mux.HandleFunc("GET /v1/events", s.events)
 	mux.HandleFunc("GET /v1/ports", s.listPorts)
 	mux.HandleFunc("POST /v1/ping", s.ping)
@@ -138,13 +139,42 @@ func lines(w http.ResponseWriter) (put func(doc any) error) {
 	}
 }
 
+func (s *Server) peers(w http.ResponseWriter, r *http.Request) {
+	net, err := network(r)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	peers, err := s.Node.Peers(net)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	writeJSON(w, Peers{Schema, peers})
+}
+
 func (s *Server) listPorts(w http.ResponseWriter, r *http.Request) {
-	ports, err := s.Node.Ports(r.FormValue("peer"))
+	net, err := network(r)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	ports, err := s.Node.Ports(net, r.FormValue("peer"))
 	if err != nil {
 		writeError(w, err)
 		return
 	}
 	writeJSON(w, Ports{Schema, ports})
+}
+
+// network is what a request asks for; a body is not read.
+func network(r *http.Request) (Network, error) {
+	switch net := Network(r.URL.Query().Get("net")); net {
+	case "", NetCluster, NetOpen, NetBoth:
+		return net, nil
+	default:
+		return "", exit.Errorf(exit.Usage, "", "network %q: want cluster or open", net)
+	}
 }
 
 func (s *Server) ping(w http.ResponseWriter, r *http.Request) {
@@ -154,7 +184,12 @@ func (s *Server) ping(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer cancel()
-	pong, err := s.Node.Ping(ctx, r.FormValue("peer"))
+	net, err := network(r)
+	if err != nil {
+		writeError(w, err)
+		return
+	}
+	pong, err := s.Node.Ping(ctx, Target{Network: net, Peer: r.FormValue("peer")})
 	if err != nil {
 		writeError(w, err)
 		return
@@ -185,9 +220,19 @@ func portNumber(r *http.Request) (uint16, error) {
 	return uint16(n), nil
 }
 
+// target is whom a message is for.
+func target(r *http.Request) (Target, error) {
+	net, err := network(r)
+	if err != nil {
+		return Target{}, err
+	}
+	number, err := portNumber(r)
+	return Target{net, r.URL.Query().Get("peer"), number}, err
+}
+
 // message is call, send and dgram.
 func (s *Server) message(w http.ResponseWriter, r *http.Request) {
-	number, err := portNumber(r)
+	to, err := target(r)
 	if err != nil {
 		writeError(w, err)
 		return
@@ -204,13 +249,13 @@ func (s *Server) message(w http.ResponseWriter, r *http.Request) {
 	}
 	defer cancel()
 	var reply []byte
-	switch peer := r.URL.Query().Get("peer"); r.URL.Path {
+	switch r.URL.Path {
 	case "/v1/call":
-		reply, err = s.Node.Call(ctx, peer, number, data)
+		reply, err = s.Node.Call(ctx, to, data)
 	case "/v1/send":
-		err = s.Node.Send(ctx, peer, number, data)
+		err = s.Node.Send(ctx, to, data)
 	default:
-		err = s.Node.Dgram(ctx, peer, number, data)
+		err = s.Node.Dgram(ctx, to, data)
 	}
 	if err != nil {
 		writeError(w, err)

@@ -1,11 +1,14 @@
-// Package demo shows a private cluster: three processes of this program with
-// throwaway certificates and real sockets on loopback.
+// Package demo shows both kinds of network on real sockets on loopback: a private
+// cluster of three processes of this program with throwaway certificates, and an
+// open network of two.
 //
-// Start with [Demo]. Its nodes are run by "kith up" and reached through their
-// admin sockets, like any other; the demo is their operator and the program
-// that serves their ports. They end when it ends, however it ends: each stops
-// when its standard input does, and only the demo holds the other end. What it
-// writes is in one directory, which is removed at the end.
+// Start with [Demo]. The cluster's nodes are run by "kith up" and reached through
+// their admin sockets, like any other; the demo is their operator and the program
+// that serves their ports. Those of the open network are run by "kith devp2p
+// listen", and what they tell is read from their standard output. All end when
+// the demo ends, however it ends: each stops when its standard input does, and
+// only the demo holds the other end. What it writes is in one directory, which is
+// removed at the end.
 package demo
 
 import (
@@ -65,6 +68,7 @@ type stage struct {
 	demo    *Demo
 	dir     string
 	members []*member
+	open    [2]stranger
 	helpers sync.WaitGroup // event readers and port servers
 	stop    context.CancelFunc
 	counts
@@ -101,7 +105,7 @@ func (s *stage) paint(text string, tone show.Tone) string {
 // play is the story.
 func (s *stage) play(ctx context.Context) error {
 	ctx, s.stop = context.WithCancel(ctx)
-	for _, chapter := range []func(context.Context) error{s.certificates, s.cluster, s.services, s.traffic, s.death, s.rebirth, s.goOn} {
+	for _, chapter := range []func(context.Context) error{s.certificates, s.cluster, s.services, s.traffic, s.death, s.rebirth, s.openNetwork, s.goOn} {
 		if err := chapter(ctx); err != nil {
 			return err
 		}
@@ -119,7 +123,7 @@ func (s *stage) certificates(context.Context) error {
 		if _, err := dir.Issue(cert.NodeOptions{Name: name, Validity: validity}); err != nil {
 			return fmt.Errorf("demo: %w", err)
 		}
-		s.members = append(s.members, &member{name: name, config: filepath.Join(s.dir, name+".json"), admin: admin.PathIn(s.dir, name)})
+		s.members = append(s.members, &member{process: process{name: name}, config: filepath.Join(s.dir, name+".json"), admin: admin.PathIn(s.dir, name)})
 	}
 	s.say("  in %s, removed at the end", s.dir)
 	return nil
@@ -168,7 +172,7 @@ func (s *stage) start(ctx context.Context, m *member, seed string) error {
 	if err := s.await(ctx, "to start", m.answers); err != nil {
 		return err
 	}
-	s.say("  %s  process %d listens on %s, TCP and UDP", m.name, m.process.Process.Pid, m.status.Listening)
+	s.say("  %s  process %d listens on %s, TCP and UDP", m.name, m.pid(), m.status.Listening)
 	return nil
 }
 
@@ -183,10 +187,8 @@ func (s *stage) await(ctx context.Context, what string, ready func(context.Conte
 		if yes || err != nil {
 			return err
 		}
-		for _, m := range s.members {
-			if err := m.failed(); err != nil {
-				return err
-			}
+		if err := s.failed(); err != nil {
+			return err
 		}
 		select {
 		case <-tick.C:
@@ -197,6 +199,25 @@ func (s *stage) await(ctx context.Context, what string, ready func(context.Conte
 			return fmt.Errorf("demo: the nodes took more than %v %s", patience, what)
 		}
 	}
+}
+
+// processes are all that may run.
+func (s *stage) processes() []*process {
+	var all []*process
+	for _, m := range s.members {
+		all = append(all, &m.process)
+	}
+	return append(all, &s.open[0].process, &s.open[1].process)
+}
+
+// failed tells of one that ended though nobody asked it to.
+func (s *stage) failed() error {
+	for _, p := range s.processes() {
+		if err := p.failed(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // allAlive asks every running member whether it sees three that live.
@@ -213,12 +234,15 @@ func (s *stage) allAlive(ctx context.Context) (bool, error) {
 func (s *stage) end() error {
 	s.title("The end")
 	var errs []error
-	stopped := make([]error, len(s.members))
+	stopped := make([]error, len(s.processes()))
 	var all sync.WaitGroup
-	for i, m := range s.members {
-		all.Go(func() { stopped[i] = m.stop() })
+	for i, p := range s.processes() {
+		all.Go(func() { stopped[i] = p.stop() })
 	}
 	all.Wait()
+	for _, m := range s.members {
+		m.close()
+	}
 	if s.stop != nil {
 		s.stop()
 	}

@@ -24,16 +24,18 @@ const (
 func (s *stage) services(ctx context.Context) error {
 	s.title("A service on each, one for each mode")
 	a, b, c := s.members[0], s.members[1], s.members[2]
-	upper := func(_ context.Context, m *port.Message) ([]byte, error) { return bytes.ToUpper(m.Data), nil }
-	ticks := func(context.Context, *port.Message) ([]byte, error) { s.ticks.Add(1); return nil, nil }
+	upper := func(_ context.Context, _ admin.Network, m *port.Message) ([]byte, error) {
+		return bytes.ToUpper(m.Data), nil
+	}
+	ticks := func(context.Context, admin.Network, *port.Message) ([]byte, error) { s.ticks.Add(1); return nil, nil }
 	for _, one := range []struct {
 		at      *member
 		service admin.Service
 		what    string
 	}{
-		{b, admin.Service{Port: upperPort, Name: "upper", Mode: port.Request, Handler: port.HandlerFunc(upper)}, "answers in capital letters"},
+		{b, admin.Service{Port: upperPort, Name: "upper", Mode: port.Request, Handle: upper}, "answers in capital letters"},
 		{c, s.notes(), "takes notes, in order"},
-		{a, admin.Service{Port: ticksPort, Name: "ticks", Mode: port.Unreliable, Handler: port.HandlerFunc(ticks)}, "counts; some may be lost"},
+		{a, admin.Service{Port: ticksPort, Name: "ticks", Mode: port.Unreliable, Handle: ticks}, "counts; some may be lost"},
 	} {
 		if err := s.attach(ctx, one.at, one.service); err != nil {
 			return err
@@ -44,12 +46,12 @@ func (s *stage) services(ctx context.Context) error {
 }
 
 func (s *stage) notes() admin.Service {
-	take := func(_ context.Context, m *port.Message) ([]byte, error) {
+	take := func(_ context.Context, _ admin.Network, m *port.Message) ([]byte, error) {
 		s.say("  c        notes: %q", m.Data)
 		s.noted.Add(1)
 		return nil, nil
 	}
-	return admin.Service{Port: notesPort, Name: "notes", Mode: port.Send, Handler: port.HandlerFunc(take)}
+	return admin.Service{Port: notesPort, Name: "notes", Mode: port.Send, Handle: take}
 }
 
 // attach serves a port of a member until that member or the demo ends.
@@ -85,7 +87,7 @@ func (s *stage) traffic(ctx context.Context) error {
 func (s *stage) request(ctx context.Context, text string) error {
 	a := s.members[0]
 	start := time.Now()
-	reply, err := a.client.Call(ctx, "b", upperPort, []byte(text), patience)
+	reply, err := a.client.Call(ctx, admin.Target{Peer: "b", Port: upperPort}, []byte(text), patience)
 	if err != nil {
 		return fmt.Errorf("demo: call b: %w", err)
 	}
@@ -95,7 +97,7 @@ func (s *stage) request(ctx context.Context, text string) error {
 
 func (s *stage) send(ctx context.Context, text string) error {
 	s.say("  b -> c   send: %q", text)
-	if err := s.members[1].client.Send(ctx, "c", notesPort, []byte(text), patience); err != nil {
+	if err := s.members[1].client.Send(ctx, admin.Target{Peer: "c", Port: notesPort}, []byte(text), patience); err != nil {
 		return fmt.Errorf("demo: send to c: %w", err)
 	}
 	return nil
@@ -106,7 +108,7 @@ func (s *stage) unreliable(ctx context.Context, n int) error {
 	c := s.members[2]
 	before := s.ticks.Load()
 	for range n {
-		if err := c.client.Dgram(ctx, "a", ticksPort, []byte("tick"), patience); err != nil {
+		if err := c.client.Dgram(ctx, admin.Target{Peer: "a", Port: ticksPort}, []byte("tick"), patience); err != nil {
 			return fmt.Errorf("demo: dgram to a: %w", err)
 		}
 	}
@@ -142,11 +144,12 @@ func (s *stage) death(ctx context.Context) error {
 		return ctx.Err()
 	}
 	c := s.members[2]
-	s.title("kill -9 of c, process %d", c.process.Process.Pid)
+	s.title("kill -9 of c, process %d", c.pid())
 	start := time.Now()
 	if err := c.kill(); err != nil {
 		return err
 	}
+	c.close()
 	for _, m := range s.members[:2] {
 		dead := func(ctx context.Context) (bool, error) {
 			seen, ok := m.sees(ctx, c.status.ID)
@@ -157,7 +160,7 @@ func (s *stage) death(ctx context.Context) error {
 		}
 	}
 	s.say("  both know after %v", time.Since(start).Round(10*time.Millisecond))
-	if err := s.members[0].client.Send(ctx, "c", notesPort, []byte("are you there?"), 5*time.Second); err != nil {
+	if err := s.members[0].client.Send(ctx, admin.Target{Peer: "c", Port: notesPort}, []byte("are you there?"), 5*time.Second); err != nil {
 		s.say("  a -> c   send fails: %s", s.paint(cause(err), show.Bad))
 	}
 	return nil
@@ -187,10 +190,8 @@ func (s *stage) rebirth(ctx context.Context) error {
 func (s *stage) goOn(ctx context.Context) error {
 	s.title("Traffic goes on until Ctrl-C or the end of the time")
 	for i := 1; pause(ctx, 2*time.Second); i++ {
-		for _, m := range s.members {
-			if err := m.failed(); err != nil {
-				return err
-			}
+		if err := s.failed(); err != nil {
+			return err
 		}
 		if err := s.request(ctx, fmt.Sprintf("round %d", i)); err != nil {
 			return err

@@ -2,12 +2,13 @@
 // command's standard input, what it writes to standard output is the reply.
 //
 // Start with [Command]. A command gets the environment of this process and
-// KITH_FROM, KITH_PORT, KITH_MODE and KITH_INDEX. Its standard error is read,
+// KITH_NETWORK, KITH_FROM, KITH_PORT, KITH_MODE and KITH_INDEX. Its standard error is read,
 // and of that the last line is what the caller is told if the command fails.
 package filter
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,9 @@ type Command struct {
 	// Waiting, and one more than that is refused as busy. Make it with NewSlots.
 	// Nil means no bound, which is for those who bound it elsewhere.
 	Slots *Slots
+	// Network is what the command is told of where the message has come from:
+	// "open", or "cluster" if it is empty.
+	Network string
 }
 
 // Check says what is wrong with the command without running it.
@@ -62,7 +66,7 @@ func (c Command) Handle(ctx context.Context, m *port.Message) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, c.Args[0], c.Args[1:]...)
 	out, complaint := &limited{limit: maxReply}, &tail{limit: maxComplaint}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(bytes.Clone(m.Data)), out, complaint // the pipe may be read until killDelay has passed
-	cmd.Env = append(os.Environ(), "KITH_FROM="+m.From.String(), fmt.Sprintf("KITH_PORT=%d", m.Port), "KITH_MODE="+m.Mode.String(), fmt.Sprintf("KITH_INDEX=%d", m.Index))
+	cmd.Env = append(os.Environ(), "KITH_NETWORK="+cmp.Or(c.Network, "cluster"), "KITH_FROM="+c.from(m), fmt.Sprintf("KITH_PORT=%d", m.Port), "KITH_MODE="+m.Mode.String(), fmt.Sprintf("KITH_INDEX=%d", m.Index))
 	own(cmd)
 	cmd.WaitDelay = killDelay
 	err := cmd.Run()
@@ -78,6 +82,14 @@ func (c Command) Handle(ctx context.Context, m *port.Message) ([]byte, error) {
 		return nil, errors.New(line)
 	}
 	return nil, fmt.Errorf("%s: %w", c.Args[0], err)
+}
+
+// from names the sender as the commands of its network do.
+func (c Command) from(m *port.Message) string {
+	if c.Network == "open" {
+		return m.From.ID.Hex()
+	}
+	return m.From.String()
 }
 
 // limited keeps what is written, up to a limit.

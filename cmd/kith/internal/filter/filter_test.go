@@ -26,7 +26,7 @@ func TestCommand(t *testing.T) {
 		{"filter", "tr a-z A-Z", "hello\x00", "HELLO\x00", ""},
 		{"nothing", "cat", "", "", ""},
 		{"does not read", "echo ok", strings.Repeat("x", 1<<20), "ok\n", ""},
-		{"environment", `echo "$KITH_FROM $KITH_PORT $KITH_MODE $KITH_INDEX"`, "", from.String() + " 8080 request 7\n", ""},
+		{"environment", `echo "$KITH_NETWORK $KITH_FROM $KITH_PORT $KITH_MODE $KITH_INDEX"`, "", "cluster " + from.String() + " 8080 request 7\n", ""},
 		{"fails", "echo first >&2; echo last >&2; exit 3", "", "", "last"},
 		{"fails without a word", "exit 3", "", "", "sh: exit status 3"},
 		{"noise is no failure", "echo noise >&2; echo ok", "", "ok\n", ""},
@@ -73,6 +73,15 @@ func TestACommandEndsWithItsChildren(t *testing.T) {
 	if _, err := pipe.Read(make([]byte, 1)); err == nil {
 		t.Error("the command's child wrote something")
 	} // at the end of the file there is no writer any more
+}
+
+func TestASenderInTheOpen(t *testing.T) {
+	c := sh(`echo "$KITH_NETWORK $KITH_FROM"`)
+	c.Network = "open"
+	got, err := c.Handle(t.Context(), &port.Message{From: node.Ref{ID: node.ID{0xab}}})
+	if want := "open ab" + strings.Repeat("0", 62) + "\n"; err != nil || string(got) != want {
+		t.Errorf("Handle gave %q, %v; want %q", got, err, want)
+	}
 }
 
 func TestCheck(t *testing.T) {

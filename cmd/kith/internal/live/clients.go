@@ -1,7 +1,6 @@
 package live
 
 import (
-	"context"
 	"errors"
 	"sync"
 	"time"
@@ -34,18 +33,18 @@ type entry struct {
 	stale  bool      // to be closed by its last user
 }
 
-// clients keeps ports of others open, since each command uses one only once.
+// clients keeps ports of others open, since each command uses one only once. The
+// zero value is empty.
 type clients struct {
-	connect func(context.Context, node.Ref, uint16) (*port.Client, error)
-
 	mu     sync.Mutex // guards what follows
 	open   map[target]*entry
 	closed bool
 }
 
-// use calls f with a client of t. A call that a kept client could not make, since
-// the port is another one by now, is tried again on a new one.
-func (c *clients) use(ctx context.Context, t target, f func(*port.Client) error) error {
+// use calls f with a client of t, which connect makes if none is kept. A call
+// that a kept client could not make, since the port is another one by now, is
+// tried again on a new one.
+func (c *clients) use(t target, connect func() (*port.Client, error), f func(*port.Client) error) error {
 	e := c.kept(t)
 	if e != nil {
 		err := f(e.client)
@@ -54,7 +53,7 @@ func (c *clients) use(ctx context.Context, t target, f func(*port.Client) error)
 			return err
 		}
 	}
-	client, err := c.connect(ctx, t.ref, t.number)
+	client, err := connect()
 	if err != nil {
 		return err
 	}

@@ -13,29 +13,35 @@ import (
 
 var self = node.Ref{ID: node.ID{1}, Generation: 7}
 
-// onSelf are clients of our own ports, and how often one was made.
-func onSelf(t *testing.T) (mux *port.Mux, c *clients, made *int) {
+// ours are clients of our own ports.
+type ours struct {
+	clients
+	mux  *port.Mux
+	made int // clients
+}
+
+func onSelf(t *testing.T) (*port.Mux, *ours) {
 	t.Helper()
-	mux, made = &port.Mux{Self: self}, new(int)
-	c = &clients{connect: func(ctx context.Context, ref node.Ref, number uint16) (*port.Client, error) {
-		*made++
-		return mux.Connect(ctx, nil, &node.Node{ID: ref.ID}, ref.Generation, number)
-	}}
-	t.Cleanup(func() { c.close(); mux.Close() })
-	return mux, c, made
+	o := &ours{mux: &port.Mux{Self: self}}
+	t.Cleanup(func() { o.close(); o.mux.Close() })
+	return o.mux, o
 }
 
 func echo(_ context.Context, m *port.Message) ([]byte, error) { return m.Data, nil }
 
-func request(ctx context.Context, c *clients, number uint16) error {
-	return c.use(ctx, target{self, number}, func(client *port.Client) error {
+func request(ctx context.Context, o *ours, number uint16) error {
+	connect := func() (*port.Client, error) {
+		o.made++
+		return o.mux.Connect(ctx, nil, &node.Node{ID: self.ID}, self.Generation, number)
+	}
+	return o.use(target{self, number}, connect, func(client *port.Client) error {
 		_, err := client.Request(ctx, []byte("x"))
 		return err
 	})
 }
 
 func TestClientsAreKept(t *testing.T) {
-	mux, c, made := onSelf(t)
+	mux, c := onSelf(t)
 	if err := mux.Handle(1, "echo", port.Request, port.HandlerFunc(echo)); err != nil {
 		t.Fatal(err)
 	}
@@ -44,13 +50,13 @@ func TestClientsAreKept(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if *made != 1 {
-		t.Errorf("%d clients were made, want 1", *made)
+	if c.made != 1 {
+		t.Errorf("%d clients were made, want 1", c.made)
 	}
 }
 
 func TestAPortThatChangesIsAskedAgain(t *testing.T) {
-	mux, c, made := onSelf(t)
+	mux, c := onSelf(t)
 	offer := func(mode port.Mode) {
 		mux.Unhandle(1)
 		if err := mux.Handle(1, "echo", mode, port.HandlerFunc(echo)); err != nil {
@@ -74,12 +80,12 @@ func TestAPortThatChangesIsAskedAgain(t *testing.T) {
 		t.Errorf("a port that is gone: %v", err)
 	}
 	if len(c.open) != 0 {
-		t.Errorf("%d clients of nothing are kept after %d", len(c.open), *made)
+		t.Errorf("%d clients of nothing are kept after %d", len(c.open), c.made)
 	}
 }
 
 func TestFewClientsAreKept(t *testing.T) {
-	mux, c, _ := onSelf(t)
+	mux, c := onSelf(t)
 	for number := range uint16(maxClients + 10) {
 		if err := mux.Handle(number+1, "echo", port.Request, port.HandlerFunc(echo)); err != nil {
 			t.Fatal(err)
@@ -102,7 +108,7 @@ func TestFewClientsAreKept(t *testing.T) {
 
 func TestIdleClientsAreClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		mux, c, _ := onSelf(t)
+		mux, c := onSelf(t)
 		if err := mux.Handle(1, "echo", port.Request, port.HandlerFunc(echo)); err != nil {
 			t.Fatal(err)
 		}
