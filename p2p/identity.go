@@ -1,6 +1,7 @@
 package p2p
 
 import (
+	"fmt"
 	"net/netip"
 
 	"kith/crypto"
@@ -20,6 +21,21 @@ func (c *config) local() *node.Local {
 		return node.NewLocalV4(c.PrivateKey)
 	}
 	return node.NewLocal(c.Transport.ID(), node.Cert)
+}
+
+// describe puts what the protocols tell of themselves into our record.
+func (c *core) describe() error {
+	if c.scheme != node.V4 {
+		return nil
+	}
+	for _, p := range c.cfg.Protocols {
+		for key, v := range p.Attributes {
+			if err := c.local.Set(key, v); err != nil {
+				return fmt.Errorf("p2p: start: protocol %s: %w", p.Cap(), err)
+			}
+		}
+	}
+	return nil
 }
 
 // advertise tells where we can be dialled, as far as that is known: where we

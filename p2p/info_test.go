@@ -79,3 +79,28 @@ func TestPeerNode(t *testing.T) {
 		}
 	})
 }
+
+func TestAttributesAreInOurRecord(t *testing.T) {
+	proto := wait()
+	proto.Attributes = map[string]any{"net": uint64(7), "fork": []string{"a"}}
+	s := open(t, 1, func(s *p2p.Server) { s.Protocols = []p2p.Protocol{proto} })
+	var net uint64
+	if err := s.Self().Record.Get("net", &net); err != nil || net != 7 {
+		t.Errorf("the record's entry is %d, %v; want 7", net, err)
+	}
+	if info := s.NodeInfo(); !strings.HasPrefix(info.ENR, "enr:") || !strings.HasPrefix(info.Enode, "enode://") || len(info.ID) != 64 || info.IP != "127.0.0.1" {
+		t.Errorf("NodeInfo() = %+v", info)
+	}
+	proto.Attributes = map[string]any{"ip": "10.0.0.1"}
+	bad := &p2p.Server{PrivateKey: rlpxKey(t, 1), ListenAddr: "127.0.0.1:0", Protocols: []p2p.Protocol{proto}}
+	if err := bad.Start(); err == nil || !strings.HasPrefix(err.Error(), "p2p: start: protocol wait/1: node: entry") {
+		t.Errorf("Start with an entry that is ours = %v", err)
+	}
+	nw := new(p2ptest.Network)
+	defer nw.Close()
+	cluster := &p2p.Server{Transport: nw.Transport("a"), Protocols: []p2p.Protocol{proto}}
+	if err := cluster.Start(); err != nil {
+		t.Errorf("Start in a cluster = %v, want them left out", err)
+	}
+	cluster.Close()
+}

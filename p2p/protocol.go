@@ -32,6 +32,10 @@ type Protocol struct {
 	// Discovery.Nodes does: they are dialled, with Policy Fill, while there is
 	// room. Nil: it knows of none.
 	DialCandidates func(ctx context.Context) iter.Seq[*node.Node]
+	// Attributes are entries for our record in an open network, by their keys:
+	// values that package rlp can encode, few and small. In clusters they are
+	// left out. Start reads them.
+	Attributes map[string]any
 }
 
 // Cap is what the protocol is called in a Hello.

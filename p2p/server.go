@@ -191,6 +191,10 @@ func start(cfg config) (*core, error) {
 	for _, id := range cfg.TrustedNodes {
 		c.trusted[id] = true
 	}
+	if err := c.describe(); err != nil {
+		c.stop()
+		return nil, err
+	}
 	if err := c.listen(); err != nil {
 		c.stop()
 		return nil, err
