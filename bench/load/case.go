@@ -28,11 +28,21 @@ type Case struct {
 	InFlight int `json:"in_flight,omitempty"`
 	// TwoProcesses puts the server into a process of its own.
 	TwoProcesses bool `json:"two_processes,omitempty"`
+	// Open is for the systems of open networks.
+	Open bool `json:"open,omitempty"`
+	// Work is which piece of work, with the kind of that name.
+	Work string `json:"work,omitempty"`
 }
 
 // Name is unique among cases: "echo/64B/64", "2p/echo/1KiB/1",
-// "datagram/64B/blast".
+// "datagram/64B/blast", "rlpx/oneway/256B", "rlp/header/encode".
 func (c Case) Name() string {
+	switch c.Kind {
+	case Work:
+		return c.Work
+	case Idle:
+		return "rlpx/idle"
+	}
 	parts := []string{string(c.Kind), Size(c.Size)}
 	switch c.Kind {
 	case Echo:
@@ -46,6 +56,9 @@ func (c Case) Name() string {
 	}
 	if c.TwoProcesses {
 		parts = append([]string{"2p"}, parts...)
+	}
+	if c.Open {
+		parts = append([]string{"rlpx"}, parts...)
 	}
 	return strings.Join(parts, "/")
 }
@@ -110,5 +123,5 @@ func Cases() []Case {
 			cases = append(cases, Case{Kind: Datagram, Size: size, InFlight: flight})
 		}
 	}
-	return cases
+	return append(cases, OpenCases()...)
 }

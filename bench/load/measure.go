@@ -11,10 +11,16 @@ import (
 // Measure starts both ends of a system, runs the case and closes them. It
 // comes back within a bounded time, with an error if the system does not.
 func Measure(ctx context.Context, sys System, id *Identity, c Case, span Span) (Values, error) {
+	if _, open := sys.(Opener); open != c.Open {
+		return nil, ErrUnsupported
+	}
 	span = span.of(c)
 	ctx, cancel := context.WithTimeout(ctx, span.limit())
 	defer cancel()
 	runtime.GC() // what the last run has left is not this one's cost
+	if c.Kind == Work || c.Kind == Idle {
+		return alone(ctx, sys, c, span)
+	}
 	srv, err := sys.Serve(id)
 	if err != nil {
 		return nil, fmt.Errorf("load: serve %s: %w", sys.Name(), err)
@@ -47,7 +53,7 @@ func run(ctx context.Context, c Case, span Span, srv Server, client Client) (Val
 		return echo(ctx, c, span, srv, client)
 	case Mixed:
 		return mixed(ctx, c, span, srv, client)
-	case OneWay:
+	case OneWay, Decoded:
 		return oneway(ctx, c, span, srv, client)
 	case Datagram:
 		return datagram(ctx, c, span, srv, client)

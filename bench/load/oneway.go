@@ -17,6 +17,14 @@ func oneway(ctx context.Context, c Case, span Span, srv Server, client Client) (
 	if !ok {
 		return nil, ErrUnsupported
 	}
+	send := func(ctx context.Context, _ uint64, payload []byte) error { return sender.OneWay(ctx, payload) }
+	if c.Kind == Decoded {
+		valuer, ok := client.(Valuer)
+		if !ok {
+			return nil, ErrUnsupported
+		}
+		send = valuer.Value
+	}
 	gate := int64(1) << 62
 	if gated, ok := client.(Gated); ok {
 		gate = max(1, int64(gated.Gate()/c.Size))
@@ -29,7 +37,7 @@ func oneway(ctx context.Context, c Case, span Span, srv Server, client Client) (
 			for n-srv.Delivered() > gate && crew.ctx.Err() == nil {
 				srv.Until(n-gate+gate/2, patience)
 			}
-			if err := sender.OneWay(crew.ctx, payload); err != nil {
+			if err := send(crew.ctx, uint64(n), payload); err != nil {
 				return fmt.Errorf("load: one way: %w", err)
 			}
 			sent.Store(n)

@@ -20,7 +20,12 @@ without a reply, from one sender. The systems, each as its documentation would h
 - **grpc**: unary calls, one client stream for one way. **nats**: core NATS with its broker, a client that asks and one that answers.
 - **quic**: quic-go with a stream for each request, one for one way, and its datagrams. **quic mux**: everything on one stream of it.
 - **tls mux**: frames on crypto/tls with a goroutine for each request: a day of work, and the limit for one way.
-- **libp2p**: TCP, its TLS and yamux, a stream for each request, one for one way.`
+- **libp2p**: TCP, its TLS and yamux, a stream for each request, one for one way.
+
+Cases of open networks start with rlpx or rlp; nothing in them is under TLS, and payloads do not compress.
+
+- **kith rlpx**: a protocol of one's own on p2p.Server, which speaks RLPx. **geth**: the same on the p2p.Server of go-ethereum, built without cgo, as Kith is.
+- **geth cgo**: its handshake with libsecp256k1. **tcp**: bytes on plain TCP, read and written by nobody's server.`
 
 // Page writes the report as docs/BENCHMARKS.md.
 func (r *Report) Page(w io.Writer, targets []Target) error {

@@ -9,7 +9,7 @@ import (
 	"kith/bench/weight"
 )
 
-func requestCase(name string) bool { return strings.Contains(name, "echo/") }
+func requestCase(name string) bool { return strings.Contains(name, "echo/") && !openCase(name) }
 func mixedCase(name string) bool   { return strings.HasPrefix(name, "mixed/") }
 func oneWayCase(name string) bool  { return strings.HasPrefix(name, "oneway/") }
 func weightCase(name string) bool  { return name == weight.Case }
@@ -48,8 +48,8 @@ func (r *Report) Tables() []Table {
 		r.grid("One way against gRPC: messages/s", "", oneWayCase, func(t Term) string { return times(grpc, t) }),
 		r.grid("One way against NATS: messages/s", "", oneWayCase, func(t Term) string { return times(nats, t) }),
 		r.grid("Datagrams delivered a second (loss)", "blast: as fast as the sender can; flight N: at most N under way", datagramCase, r.rateAndLoss),
-		r.weightTable(),
 	}
+	all = append(append(all, r.openTables()...), r.weightTable())
 	var shown []Table
 	for _, t := range all {
 		if len(t.Rows) > 0 {
@@ -119,12 +119,12 @@ func (r *Report) mixedTable() Table {
 func (r *Report) weightTable() Table {
 	t := Table{
 		Title: "Weight of a small program",
-		Note:  "stripped binary; packages beside the standard library and the program itself; the modules these come from",
-		Head:  []string{"on", "MB", "packages", "modules"},
+		Note:  "stripped binary without cgo; packages beside the standard library and the program itself, and those of them that are not of the library itself; the modules these come from",
+		Head:  []string{"on", "MB", "packages", "of others", "modules"},
 	}
 	for _, s := range r.systems(weightCase) {
 		x := Term{System: s, Case: weight.Case}
-		t.Rows = append(t.Rows, []string{s, r.value(x, weight.MB), r.number(x, weight.Packages), r.number(x, weight.Modules)})
+		t.Rows = append(t.Rows, []string{s, r.value(x, weight.MB), r.number(x, weight.Packages), r.number(x, weight.Others), r.number(x, weight.Modules)})
 	}
 	return t
 }

@@ -12,15 +12,19 @@ const (
 	grpc     = "grpc"
 	nats     = "nats"
 	quic     = "quic"
+	kithRLPx = "kith rlpx"
+	geth     = "geth"
+	tcp      = "tcp"
 )
 
 // Targets is what is promised for requests over ports, for one way and
-// unreliable messages, and for weight.
+// unreliable messages, for open networks, and for weight.
 func Targets() []Target {
 	all := requests()
 	all = append(all, mixed()...)
 	all = append(all, oneWay()...)
 	all = append(all, datagrams()...)
+	all = append(all, open()...)
 	return append(all, weights()...)
 }
 
@@ -95,13 +99,11 @@ func weights() []Target {
 	row := func(program string, m load.Metric, most float64) Target {
 		return Target{Of: Term{program, weight.Case, m}, Most: most}
 	}
-	all := []Target{
+	return []Target{
 		row("kith/p2p", weight.MB, 5),
-		row("kith/p2p", weight.Packages, 10),
+		row("kith/p2p", weight.Others, 10),
 		row("kith/cluster", weight.MB, 9),
 		row("cmd/kith", weight.MB, 30),
 		row("cmd/kith", weight.Modules, 18),
 	}
-	all[0].Later, all[1].Later = true, true // needs the default transport
-	return all
 }

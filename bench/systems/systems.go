@@ -25,6 +25,8 @@ func All() []load.System {
 		quicStreams{},
 		quicMux{},
 		tlsMux{},
+		openSystem{},
+		tcpEcho{},
 	}
 }
 

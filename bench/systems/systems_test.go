@@ -34,6 +34,12 @@ func TestEverySystemCarries(t *testing.T) {
 			if one, ok := client.(load.OneWayer); ok {
 				oneWay(t, ctx, one, srv)
 			}
+			if v, ok := client.(load.Valuer); ok {
+				before := srv.Delivered()
+				if err := v.Value(ctx, 7, make([]byte, 1000)); err != nil || !reaches(srv, before+1) {
+					t.Errorf("Value = %v, %d delivered", err, srv.Delivered()-before)
+				}
+			}
 			if gram, ok := client.(load.Datagrammer); ok {
 				datagrams(t, gram, srv)
 			}
@@ -91,6 +97,35 @@ func datagrams(t *testing.T, client load.Datagrammer, srv load.Server) {
 		time.Sleep(time.Millisecond) // real sockets: the network is what is tried
 	}
 	t.Error("no datagram was delivered")
+}
+
+// TestOpenWork does each piece of work, and connects idle nodes.
+func TestOpenWork(t *testing.T) {
+	for _, c := range load.OpenCases() {
+		if c.Kind != load.Work {
+			continue
+		}
+		op, err := openSystem{}.Work(c.Work)
+		if err == nil {
+			err = op()
+		}
+		if err != nil {
+			t.Errorf("%s: %v", c.Work, err)
+		}
+	}
+	mesh, err := openSystem{}.Mesh(4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mesh.Close()
+	if err := mesh.Connect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range mesh.(openMesh) {
+		if n := len(s.Peers()); n != 3 {
+			t.Errorf("node %d has %d peers, want 3", i, n)
+		}
+	}
 }
 
 func reaches(srv load.Server, n int64) bool {

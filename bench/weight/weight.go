@@ -26,6 +26,7 @@ const Case = "weight"
 const (
 	MB       load.Metric = "mb"       // size of the stripped binary, 10^6 bytes
 	Packages load.Metric = "packages" // that it imports beside std and itself
+	Others   load.Metric = "others"   // those of Packages that are not of the library's own module
 	Modules  load.Metric = "modules"  // that these packages come from, beside its own
 )
 
@@ -36,19 +37,22 @@ type Program struct {
 	// Dir is the directory of its module below that of bench, Package its main
 	// package in there.
 	Dir, Package string
+	// Library is the module that the program is on. Empty: the standard library.
+	Library string
 }
 
 // Programs lists what is weighed.
 func Programs() []Program {
 	return []Program{
-		{"crypto/tls", ".", "./weight/programs/tls"},
-		{"quic-go", ".", "./weight/programs/quic"},
-		{"grpc", ".", "./weight/programs/grpc"},
-		{"nats.go", ".", "./weight/programs/nats"},
-		{"libp2p", "libp2p", "./weight"},
-		{"kith/p2p, no transport", ".", "./weight/programs/p2p"},
-		{"kith/cluster", ".", "./weight/programs/cluster"},
-		{"cmd/kith", "..", "./cmd/kith"},
+		{"crypto/tls", ".", "./weight/programs/tls", ""},
+		{"quic-go", ".", "./weight/programs/quic", "github.com/quic-go/quic-go"},
+		{"grpc", ".", "./weight/programs/grpc", "google.golang.org/grpc"},
+		{"nats.go", ".", "./weight/programs/nats", "github.com/nats-io/nats.go"},
+		{"libp2p", "libp2p", "./weight", "github.com/libp2p/go-libp2p"},
+		{"geth p2p", "geth", "./weight", "github.com/ethereum/go-ethereum"},
+		{"kith/p2p", ".", "./weight/programs/p2p", "kith"},
+		{"kith/cluster", ".", "./weight/programs/cluster", "kith"},
+		{"cmd/kith", "..", "./cmd/kith", "kith"},
 	}
 }
 
@@ -67,11 +71,11 @@ func Weigh(ctx context.Context, bench string, p Program) (load.Values, error) {
 	if err != nil {
 		return nil, fmt.Errorf("weight: %s: %w", p.Name, err)
 	}
-	packages, modules, err := count(out)
+	n, err := count(out, p.Library)
 	if err != nil {
 		return nil, fmt.Errorf("weight: %s: %w", p.Name, err)
 	}
-	return load.Values{MB: float64(size) / 1e6, Packages: float64(packages), Modules: float64(modules)}, nil
+	return load.Values{MB: float64(size) / 1e6, Packages: float64(n.packages), Others: float64(n.others), Modules: float64(n.modules)}, nil
 }
 
 // size builds a package and tells the size of the stripped binary.
@@ -92,10 +96,13 @@ func size(ctx context.Context, dir, pkg string) (int64, error) {
 	return info.Size(), nil
 }
 
-// count reads the output of go list -deps: the packages beside std and the last
-// one, which is the program, and the modules beside that of the program.
-func count(list string) (packages, modules int, err error) {
-	others := map[string]bool{}
+// counts are of the packages beside std and the program, and of the modules
+// beside that of the program.
+type counts struct{ packages, others, modules int }
+
+// count reads the output of go list -deps, whose last package is the program.
+func count(list, library string) (n counts, err error) {
+	modules := map[string]bool{}
 	for dec := json.NewDecoder(strings.NewReader(list)); ; {
 		var p struct {
 			ImportPath string
@@ -106,16 +113,21 @@ func count(list string) (packages, modules int, err error) {
 			}
 		}
 		if err := dec.Decode(&p); err == io.EOF {
-			return packages - 1, len(others), nil
+			n.packages--
+			n.modules = len(modules)
+			return n, nil
 		} else if err != nil {
-			return 0, 0, err
+			return n, err
 		}
 		if p.Standard {
 			continue
 		}
-		packages++
+		n.packages++
 		if m := p.Module; m != nil && !m.Main {
-			others[m.Path] = true
+			modules[m.Path] = true
+			if m.Path != library {
+				n.others++
+			}
 		}
 	}
 }
@@ -123,6 +135,7 @@ func count(list string) (packages, modules int, err error) {
 func run(ctx context.Context, dir string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, "go", args...)
 	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	out, err := cmd.Output()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return "", fmt.Errorf("go %s: %w: %s", args[0], err, exit.Stderr)

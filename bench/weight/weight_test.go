@@ -9,11 +9,12 @@ func TestCount(t *testing.T) {
 {"ImportPath": "y.org/c", "Module": {"Path": "y.org", "Indirect": true}}
 {"ImportPath": "kith/p2p", "Module": {"Path": "kith", "Main": true}}
 {"ImportPath": "kith/cmd/kith", "Module": {"Path": "kith", "Main": true}}`
-	packages, modules, err := count(list)
-	if packages != 4 || modules != 2 || err != nil {
-		t.Errorf("count = %d packages, %d modules, %v, want 4 and 2", packages, modules, err)
+	for library, want := range map[string]counts{"": {4, 3, 2}, "kith": {4, 3, 2}, "x.org": {4, 1, 2}} {
+		if got, err := count(list, library); got != want || err != nil {
+			t.Errorf("count on %q = %+v, %v, want %+v", library, got, err, want)
+		}
 	}
-	if _, _, err := count("{"); err == nil {
+	if _, err := count("{", ""); err == nil {
 		t.Error("count of half an object succeeded")
 	}
 }

@@ -22,7 +22,7 @@ func about(ctx context.Context) []string {
 	facts := []string{
 		"Measured on " + time.Now().UTC().Format(time.DateOnly) + ".",
 		fmt.Sprintf("%d cores, %s/%s, %s.", runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, runtime.Version()),
-		"Loopback, one connection, mutual TLS 1.3 with ed25519 certificates.",
+		"Loopback, one connection, mutual TLS 1.3 with ed25519 certificates; RLPx in open networks.",
 	}
 	return append(facts, "Versions: "+strings.Join(versions(ctx), ", ")+".")
 }
@@ -41,12 +41,21 @@ func versions(ctx context.Context) []string {
 			}
 		}
 	}
-	cmd := exec.CommandContext(ctx, "go", "list", "-C", "libp2p", "-m", "github.com/libp2p/go-libp2p", "github.com/quic-go/quic-go")
-	if out, err := cmd.Output(); err == nil {
-		fields := strings.Fields(string(out))
-		if len(fields) == 4 {
-			all = append(all, fmt.Sprintf("%s %s (with its quic-go %s)", fields[0], fields[1], fields[3]))
-		}
+	if fields := listed(ctx, "libp2p", "github.com/libp2p/go-libp2p", "github.com/quic-go/quic-go"); len(fields) == 4 {
+		all = append(all, fmt.Sprintf("%s %s (with its quic-go %s)", fields[0], fields[1], fields[3]))
+	}
+	if fields := listed(ctx, "geth", "github.com/ethereum/go-ethereum"); len(fields) == 2 {
+		all = append(all, strings.Join(fields, " "))
 	}
 	return all
+}
+
+// listed gives the words that go says about modules that one of ours requires:
+// path and version of each.
+func listed(ctx context.Context, dir string, modules ...string) []string {
+	out, err := exec.CommandContext(ctx, "go", append([]string{"list", "-C", dir, "-m"}, modules...)...).Output()
+	if err != nil {
+		return nil
+	}
+	return strings.Fields(string(out))
 }

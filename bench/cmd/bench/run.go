@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 
 	"kith/bench/load"
@@ -37,35 +36,27 @@ func (s *settings) runners(ctx context.Context, tmp string) ([]load.Runner, erro
 		}
 		all = append(all, here)
 	}
-	if !s.wants("libp2p") {
-		return all, nil
+	for _, c := range children() {
+		if !s.wants(c) {
+			continue
+		}
+		child, err := c.start(ctx, tmp)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, child)
 	}
-	child, err := libp2p(ctx, tmp)
-	if err != nil {
-		return nil, err
-	}
-	return append(all, child), nil
+	return all, nil
 }
 
-// wants tells whether any case of the system is to run.
-func (s *settings) wants(system string) bool {
+// wants tells whether any case of a child is to run.
+func (s *settings) wants(child child) bool {
 	for _, c := range load.Cases() {
-		if !c.TwoProcesses && (s.only == nil || s.only.MatchString(c.Name()+" "+system)) {
+		if !c.TwoProcesses && c.Open == child.open && (s.only == nil || s.only.MatchString(c.Name()+" "+child.name)) {
 			return true
 		}
 	}
 	return false
-}
-
-// libp2p requires another quic-go than Kith, so it is a module and a process of
-// its own.
-func libp2p(ctx context.Context, tmp string) (load.Runner, error) {
-	file := filepath.Join(tmp, "libp2p")
-	out, err := exec.CommandContext(ctx, "go", "build", "-C", "libp2p", "-o", file, ".").CombinedOutput()
-	if err != nil {
-		return nil, fmt.Errorf("build libp2p (run bench in its directory): %w: %s", err, out)
-	}
-	return load.StartChild("libp2p", exec.Command(file))
 }
 
 // weigh builds what -only picks of the programs.
