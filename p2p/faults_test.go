@@ -32,24 +32,28 @@ import (
 //	a payload not read to its end spoils the next        Msg.Payload is a []byte
 //	the name of a peer is cut                            TestInfoAsJSON
 //	a reason past the table's end crashes the log        TestEveryReasonHasWords
-//	an invalid key or short packet crashes, leaks        package rlpx and crypto
-//	a goroutine for each ping                            package rlpx
-//	memory by a claimed length, before hello too         package rlpx
-//	unknown code closes without a word                   package rlpx
-//	a disconnect as a bare integer                       package rlpx
+//	a point off the curve leaks the key                  rlpx: TestR2BadPoints, crypto: TestBadPublicKeys
+//	a short or crafted handshake packet crashes          rlpx: TestR1MalformedAuth, FuzzAuth
+//	a handshake packet of any size is read               rlpx: TestR1MemoryBeforeTheKeyIsProved
+//	16 MiB are read before hello                         rlpx: TestR4LimitOfHello
+//	a message takes the memory that it claims            rlpx: TestR4ClaimsTakeNoMemory, TestR5SnappyBombs
+//	a goroutine for each ping                            rlpx: TestR8AMillionPings
+//	an unknown code closes without a word                rlpx: TestUnknownMessages
+//	a disconnect in one form alone is understood         rlpx: TestReasonsInAllForms
+//	a silent peer is left, though it is well             rlpx: TestIdleSessionsPing
 //	an idle peer of four goroutines                      TestAnIdlePeerCostsOneGoroutineHere, and one of the session's
 //	one keystream for both directions                    documented in rlpx; ExampleNode_protocols of cluster: the same protocol over TLS
 //	slots that never churn, passive peers                TestChurnLetsOthersFindRoom, TestChurnFindsOthersToDial
 //	dials wasted on other networks                       TestFilterIsAskedBeforeADial
-//	static peers never redialled                         TestAStaticNodeIsRedialledAfterEverySession
+//	static peers never redialled                         TestAStaticNodeIsRedialledAfterEverySession, TestBothKeepEachOther
 //	one dead static node holds up the others             TestDeadStaticNodesHoldUpNobody
 //	static dials limited by the dial ratio               TestStaticPeersTakeNoSlotOfTheRatio, TestPlacesAreKeptForStaticNodes
 //	names of boot and static nodes looked up once        TestANameIsLookedUpAtEveryDial
-//	only one of IPv4 and IPv6 is dialled                 TestEitherAddressIsDialled; both are in the record: package node
+//	only one of IPv4 and IPv6 is dialled                 TestEitherAddressIsDialled; node: TestEndpoints
 //	nodes of one LAN or host never meet                  TestNodesOfOneHostMeet
 //	the simulator was removed                            package p2ptest
-//	lists nested without end                             package rlp
-//	pings of discovery, ENR relays, NAT, DNS             with the packages that do these
+//	lists nested without end                             rlp: TestDepth, TestReaderDepth
+//	a flood keeps honest and trusted nodes out           TestR6SlowLoris, TestR7Flood
 
 // The zero value of every field but PrivateKey and ListenAddr is a good one.
 func TestNoFieldButWhoWeAreIsNeeded(t *testing.T) {
@@ -309,5 +313,34 @@ func TestErrorsNameNodesOfOpenNetworksInHex(t *testing.T) {
 	}
 	if text, want := b.Peers()[0].String(), node.V4ID(rlpxKey(t, 1).Public()).Hex()[:8]+" at 127.0.0.1:"; !strings.HasPrefix(text, want) {
 		t.Errorf("a peer is %q, want %s…", text, want)
+	}
+}
+
+// Two nodes that have each other as static nodes, over real sockets.
+func TestBothKeepEachOtherOverRLPx(t *testing.T) {
+	for n := range byte(10) {
+		heard := make(chan word, 8)
+		proto := myProtocol(func(w word) { heard <- w })
+		edit := func(s *p2p.Server) { s.Protocols = []p2p.Protocol{proto} }
+		a, b := open(t, 2*n+1, edit), open(t, 2*n+2, edit)
+		for _, s := range [][2]*p2p.Server{{a, b}, {b, a}} {
+			if err := s[0].AddPeer(s[1].Self()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		select {
+		case w := <-heard:
+			if w != "bar" {
+				t.Errorf("heard %q, want bar", w)
+			}
+		case <-limited(t).Done():
+			t.Fatalf("pair %d: nothing was heard", n)
+		}
+		l, err := a.Dial(limited(t), b.Self())
+		if err != nil || l.Peer().Err() != nil || len(a.Peers()) != 1 {
+			t.Errorf("pair %d: Dial = %v, want to share the one session", n, err)
+		}
+		a.Close()
+		b.Close()
 	}
 }

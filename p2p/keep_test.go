@@ -149,3 +149,34 @@ func TestAddPeerAgainWhileConnected(t *testing.T) {
 		}
 	})
 }
+
+// Two that keep each other meet in one session, which stays: over RLPx nobody
+// tells his run.
+func TestBothKeepEachOther(t *testing.T) {
+	for seed := range uint64(30) {
+		synctest.Test(t, func(t *testing.T) {
+			nw := &p2ptest.Network{Seed: seed, Delay: 5 * time.Millisecond, Jitter: 20 * time.Millisecond}
+			defer nw.Close()
+			a, b := server(t, nw, "a", fill), server(t, nw, "b", fill)
+			defer a.Close()
+			defer b.Close()
+			for _, s := range [][2]*p2p.Server{{a, b}, {b, a}} {
+				if err := s[0].AddPeer(s[1].Self()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			time.Sleep(5 * time.Second)
+			if len(a.Peers()) != 1 || len(b.Peers()) != 1 {
+				t.Fatalf("seed %d: %d and %d peers, want one session", seed, len(a.Peers()), len(b.Peers()))
+			}
+			p := a.Peers()[0]
+			time.Sleep(5 * time.Minute)
+			if err := p.Err(); err != nil || p.Inbound() == b.Peers()[0].Inbound() {
+				t.Errorf("seed %d: the session has ended: %v", seed, err)
+			}
+			if n := a.Stats().Connected; n > 2 {
+				t.Errorf("seed %d: %d sessions were needed", seed, n)
+			}
+		})
+	}
+}

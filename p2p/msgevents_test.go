@@ -156,6 +156,7 @@ func TestMsgEventsNeverSlowASession(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Second)
+		synctest.Wait()
 		if took := last.Sub(begin); heard != messages || took > 100*time.Millisecond {
 			t.Errorf("%d messages in %v, want %d in a few trips", heard, took, messages)
 		}
