@@ -1,6 +1,7 @@
 package rlpx
 
 import (
+	"cmp"
 	"runtime"
 	"sync"
 	"time"
@@ -64,16 +65,14 @@ func (s *Session) post(code uint64, data []byte) (err error) {
 	if err := s.overLocked(); err != nil {
 		return err
 	}
-	if s.buf, err = appendMessage(s.buf, code, data, s.compress); err != nil {
-		return err
-	}
-	if code >= firstCode {
+	s.buf, err = appendMessage(s.buf, code, data, s.compress)
+	if err == nil && code >= firstCode {
 		s.msgsOut++
 	}
-	if !s.writing {
+	if !s.writing { // after an error too: it may be our turn to write for others
 		s.flushLocked()
 	}
-	return s.lost
+	return cmp.Or(err, s.lost)
 }
 
 // overLocked says why nothing more can be written.
@@ -169,7 +168,9 @@ var emptyList = []byte{0xc0}
 func (s *Session) loseLocked(err error) {
 	s.lost = s.broken(err)
 	s.buf, s.spare, s.pongs, s.ping = nil, nil, 0, false
-	s.conn.conn.SetReadDeadline(time.Now().Add(farewellTime))
+	if !s.closing { // else there is a deadline already
+		s.conn.conn.SetReadDeadline(time.Now().Add(farewellTime))
+	}
 	s.room.Broadcast()
 	for _, c := range s.channels {
 		c.halt()
