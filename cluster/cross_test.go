@@ -75,7 +75,7 @@ func ExampleNode_protocols() {
 
 // One process in both networks: an open server and a cluster's member, with one
 // handler and one protocol for both.
-func TestOneProcessInBothNetworks(t *testing.T) {
+func TestCrossProductBothNetworksInOneProcess(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	asked, heard := make(chan string, 2), make(chan string, 8)

@@ -1,8 +1,12 @@
 // Package p2p runs your own protocols between nodes.
 //
-// Set the fields of a [Server], give it a [Transport] and your [Protocol]s, and
+// Set the fields of a [Server], give it your [Protocol]s and a PrivateKey, and
 // call Start. Every peer that shares a protocol with you then gets a goroutine
-// in that protocol's Run.
+// in that protocol's Run. [Send], [SendItems] and [Msg.Decode] carry values in
+// RLP, [MsgPipe] and package p2ptest test a protocol without a network.
+//
+// A PrivateKey makes a node of an open network, over RLPx. For a private cluster
+// see package cluster, which gives the Server another [Transport].
 //
 // Three things around the server can be exchanged: the Transport says how two
 // nodes talk in secret, a [Discovery] who is there to dial, and a [Protocol]

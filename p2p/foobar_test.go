@@ -81,7 +81,7 @@ func ExampleServer() {
 
 // The same protocol in memory, on virtual time: seconds of a slow network
 // pass at once. In package cluster it runs over mutual TLS.
-func TestTheSameProtocolInMemory(t *testing.T) {
+func TestCrossProductFoobarInMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		heard := make(chan word, 8)
 		proto := myProtocol(func(w word) { heard <- w })

@@ -55,7 +55,7 @@ func Example_ports() {
 }
 
 // All three modes over RLPx, which has one stream, no credits and no datagrams.
-func TestPortsOverRLPx(t *testing.T) {
+func TestCrossProductPortsOverRLPx(t *testing.T) {
 	var far, near port.Mux
 	got := make(chan []byte, 1)
 	take := port.HandlerFunc(func(_ context.Context, m *port.Message) ([]byte, error) { got <- bytes.Clone(m.Data); return nil, nil })
