@@ -1,6 +1,7 @@
 package rlpx
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -153,10 +154,20 @@ func BenchmarkRoundTrip(b *testing.B) {
 
 // BenchmarkHandshake is both sides of one.
 func BenchmarkHandshake(b *testing.B) {
+	dialler, server := testKey(b, 1), testKey(b, 2)
 	b.ReportAllocs()
 	for b.Loop() {
 		x, y := net.Pipe()
-		shake(b, x, y)
+		var all sync.WaitGroup
+		all.Go(func() {
+			if _, err := Accept(context.Background(), y, server); err != nil {
+				b.Error(err)
+			}
+		})
+		if _, err := Initiate(context.Background(), x, dialler, server.Public()); err != nil {
+			b.Fatal(err)
+		}
+		all.Wait()
 		x.Close()
 		y.Close()
 	}

@@ -319,6 +319,23 @@ func TestBuffersShrink(t *testing.T) {
 	}
 }
 
+// A very large buffer goes as soon as its frame is done with.
+func TestVeryLargeBuffersGoAtOnce(t *testing.T) {
+	messages := [][]byte{noise(8 << 20), noise(100), noise(100)}
+	long := len(stream(t, true, messages[0]))
+	b := stream(t, true, messages...)
+	c := fixed(t, false, &chunks{b[:long], b[long:]})
+	c.SetSnappy(true)
+	for range messages {
+		if _, _, err := c.ReadMsg(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if cap(c.in.buf) > batchBuffer {
+		t.Errorf("the buffer has %d bytes, want %d at most", cap(c.in.buf), batchBuffer)
+	}
+}
+
 // chunks are what one read after the other gives.
 type chunks [][]byte
 

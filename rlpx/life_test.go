@@ -134,13 +134,13 @@ func TestPeerThatDoesNotRead(t *testing.T) {
 		}
 		time.Sleep(10 * time.Second)
 		// Two buffers here, and over there the reader's and a channel's queue.
-		if most := int64(2*maxQueued+batchBuffer+maxUnread)/10_000 + 16; sent.Load() > most {
+		if most := int64(2*maxQueued+batchBuffer+maxUnread)/10_000 + 18; sent.Load() > most {
 			t.Errorf("%d messages were taken, want at most %d", sent.Load(), most)
 		}
 		a.mu.Lock()
 		queued := len(a.buf)
 		a.mu.Unlock()
-		if queued > maxQueued+16 {
+		if queued > maxQueued+len(data)+128 {
 			t.Errorf("%d bytes are queued", queued)
 		}
 		all.Wait()

@@ -13,7 +13,7 @@ import (
 
 const (
 	// minBuffer is what an idle connection reads into.
-	minBuffer = 1 << 10
+	minBuffer = 512
 	// batchBuffer is how much is read at a time where much comes.
 	batchBuffer = 64 << 10
 	// calmReads is how many reads in a row must have brought little before the
@@ -126,12 +126,15 @@ func (o *opener) fill() error {
 // resize makes the buffer larger if the last read has filled it, or small if it
 // need not be large.
 func (o *opener) resize() {
-	size := len(o.buf)
-	if most := max(o.frame(), batchBuffer); size == 0 {
+	size, most := len(o.buf), max(o.frame(), batchBuffer)
+	switch {
+	case size == 0:
 		size = minBuffer
-	} else if o.full && size < most {
+	case o.full && size < most:
 		size = min(2*size, most)
-	} else if o.calm >= calmReads {
+	case size > maxKept && max(o.w, most) == batchBuffer:
+		size = batchBuffer
+	case o.calm >= calmReads:
 		size, o.calm = max(minBuffer, 2*o.w), 0
 	}
 	if size != len(o.buf) {

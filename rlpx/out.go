@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	// maxQueued is how many bytes may wait to be written; then senders wait. A
-	// longer message goes when nothing else waits.
+	// maxQueued is how many bytes may wait to be written; when there are as many,
+	// senders wait. One message more may be there, however long, and as much again
+	// is being written.
 	maxQueued = 256 << 10
 	// maxKept is the longest buffer that is kept to be used again.
 	maxKept = 4 << 20
@@ -53,7 +54,7 @@ func (s *Session) agree(theirs Hello) {
 func (s *Session) post(code uint64, data []byte) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.overLocked() == nil && len(s.buf) > 0 && len(s.buf)+len(data) > maxQueued {
+	for s.overLocked() == nil && len(s.buf) >= maxQueued {
 		if s.writing {
 			s.waiters++
 			s.room.Wait()
@@ -125,7 +126,7 @@ func (s *Session) flushLocked() {
 		}
 		if s.waiters > 0 && s.err == nil && s.lost == nil {
 			s.writing = false
-			s.room.Signal() // whose message does not fit takes over
+			s.room.Signal() // one of those who wait takes over
 			return
 		}
 	}

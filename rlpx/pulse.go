@@ -90,7 +90,7 @@ func (s *Session) beatLocked() (dead bool) {
 		return true
 	}
 	if ping {
-		if sent := s.conn.bytesOut.Load(); sent-s.lastOut < minBuffer {
+		if sent := s.conn.bytesOut.Load(); sent-s.lastOut < 1<<10 {
 			s.trimLocked()
 		}
 		s.lastOut = s.conn.bytesOut.Load()
