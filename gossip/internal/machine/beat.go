@@ -77,6 +77,7 @@ func (m *Machine) onBeat(now time.Duration, p peer, kind wire.Kind, payload []by
 // signOfLife counts a message that r itself sent just now.
 func (m *Machine) signOfLife(now time.Duration, r *row) {
 	r.heard = now
+	m.unmute(now, r)
 	if r.status == wire.Dead {
 		if r.local {
 			m.revive(now, r)

@@ -119,6 +119,9 @@ func (m *Machine) enliven(now time.Duration, r *row, rec *wire.Record, inc uint3
 		// It had to say that it lives: we, or others, were wrong about it.
 		r.patience = now + 10*time.Minute
 	}
+	if was == wire.Dead && old.Generation == rec.Generation {
+		m.mended = now
+	}
 	m.set(r, rec, inc, wire.Alive, claim, now)
 	m.changed = now
 	m.forget(r)
@@ -202,7 +205,7 @@ func (m *Machine) learnVerdict(now time.Duration, p peer, body []byte, w way) (*
 		return r, nil
 	}
 	sick := m.sick(now) // then news may not reach us at all, only repairs do
-	doubtful := w == byRepair && !sick || v.Age > freshFor || m.hears(now, r)
+	doubtful := w == byRepair && !sick || v.Age > freshFor || m.hears(now, r) || !m.votedByLiving(r, &v)
 	if doubtful && r.status == wire.Alive && r != m.self && !m.answered(r, v.Incarnation) {
 		m.question(now, p, r, v.Incarnation)
 		return nil, nil

@@ -103,6 +103,7 @@ type silent struct {
 	at    time.Duration // when that was, the last time
 	ours  bool          // the pings were ours
 	asked time.Duration // when it was asked whether it can be reached again
+	back  bool          // it can
 }
 
 // maxMute is how many of them are remembered, the last ones.
@@ -113,7 +114,7 @@ func (m *Machine) mute(now time.Duration, r *row, ours bool) {
 	if len(m.muted) == maxMute {
 		m.muted = slices.Delete(m.muted, 0, 1)
 	}
-	m.muted = append(m.muted, silent{r, now, ours, never})
+	m.muted = append(m.muted, silent{row: r, at: now, ours: ours, asked: never})
 }
 
 // unsure tells whether it may be we who are, or a moment ago were, cut off from
@@ -125,28 +126,35 @@ func (m *Machine) unsure(now time.Duration, r *row) bool {
 		if s.row == r && s.ours && r.heard < s.at {
 			return false
 		}
-		some = some || now-s.at <= freshFor
+		some = some || !s.back && now-s.at <= freshFor
 	}
-	return some
+	return some || now-m.mended <= mendFor
+}
+
+// mendFor is how long after somebody silent was heard again, or somebody dead came
+// back, a cut may just have ended.
+const mendFor = 1500 * time.Millisecond
+
+// unmute notes that r is heard.
+func (m *Machine) unmute(now time.Duration, r *row) {
+	for i := range m.muted {
+		if s := &m.muted[i]; s.row == r && !s.back {
+			s.back, m.mended = true, now
+		}
+	}
 }
 
 // askMuted asks those who were silent whether they can be reached again.
 func (m *Machine) askMuted(now time.Duration) {
 	for i := range m.muted {
 		s := &m.muted[i]
-		if now-s.asked < aside || now-s.at > freshFor {
+		if s.back || now-s.asked < aside || now-s.at > freshFor {
 			continue
 		}
 		s.asked = now
 		ping := wire.Probe{Target: s.row.short, Origin: m.self.short}
 		m.send(s.row.rec.ID, wire.KindPing, ping.Append(nil))
 	}
-}
-
-// answeredSince tells whether somebody who was silent has been heard since then:
-// a cut has just ended.
-func (m *Machine) answeredSince(at time.Duration) bool {
-	return slices.ContainsFunc(m.muted, func(s silent) bool { return s.row.heard >= at })
 }
 
 // probe asks the subject for a sign of life, directly and through three others.

@@ -115,7 +115,7 @@ func (m *Machine) ask(now time.Duration) {
 			kept = append(kept, q)
 			continue
 		}
-		if q.step == held && q.at+holdFor == q.due && (m.answeredSince(q.at) || now < r.patience) {
+		if q.step == held && q.at+holdFor == q.due && (now-m.mended <= mendFor+holdFor || now < r.patience) {
 			q.due += healFor
 			kept = append(kept, q)
 			continue

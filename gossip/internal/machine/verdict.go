@@ -276,6 +276,18 @@ func (m *Machine) convinced(r *row, v *wire.Verdict) bool {
 	return hard >= 2 || len(good) >= max(2, len(m.observersOf(r))/2+1)
 }
 
+// votedByLiving tells whether a verdict may suffice without those of its voters
+// whom we hold dead: they vote on this side of a cut from the other.
+func (m *Machine) votedByLiving(r *row, v *wire.Verdict) bool {
+	n := 0
+	for i := range v.Votes {
+		if voter := m.rows[v.Votes[i].Observer]; voter != nil && voter.status == wire.Alive && m.mayObserve(voter, r) {
+			n++
+		}
+	}
+	return n >= 2
+}
+
 // holds tells whether we have checked this very vote before.
 func (b *box) holds(voter *row, v *wire.Vote) bool {
 	return b != nil && b.gen == v.Generation && b.inc == v.Incarnation && slices.ContainsFunc(b.votes, func(w ballot) bool {

@@ -1,0 +1,64 @@
+package machine
+
+import (
+	"testing"
+	"time"
+
+	"kith/gossip/internal/wire"
+)
+
+// reader is somebody who does not observe j, and the observers of j.
+func (s *sim) reader(j int) (at int, observers []int) {
+	observers = indices(s, s.nodes[0].m.observersOf(s.row(0, j)))
+	for at = 2; at == j || s.nodes[at].m.hears(s.now, s.row(at, j)) || s.nodes[0].m.mayObserve(s.row(0, at), s.row(0, j)); at++ {
+	}
+	return at, observers
+}
+
+// Whom we hold dead may be across a cut: its vote alone, or with one other, is
+// asked about.
+func TestVotesOfTheDeadAreAskedAbout(t *testing.T) { // M5
+	const j = 20
+	for _, c := range []struct {
+		name  string
+		dead  int // how many of the three voters are
+		asked bool
+	}{{"none", 0, false}, {"one of three", 1, false}, {"two of three", 2, true}, {"all", 3, true}} {
+		s := running(t, 50)
+		at, observers := s.reader(j)
+		m := s.nodes[at].m
+		for _, i := range observers[:c.dead] {
+			r := s.row(at, i)
+			m.set(r, r.rec, r.inc, wire.Dead, nil, s.now)
+		}
+		s.tell(at, observers[0], wire.KindNews, news(wire.EntryVerdict, s.verdict(j, true, observers[:3]...)))
+		if got := s.row(at, j).status == wire.Alive; got != c.asked || got != (len(m.questions) == 1) {
+			t.Errorf("%s of the voters dead: still alive %v, %d questions; want %v", c.name, got, len(m.questions), c.asked)
+		}
+		if c.asked && len(s.sent(at, wire.KindNews)) > 0 {
+			t.Errorf("%s of the voters dead: the verdict is passed on", c.name)
+		}
+	}
+}
+
+// While a cut may just have ended a verdict waits; a while later it does not.
+func TestAnEndedCutIsForgotten(t *testing.T) { // M5
+	const j, mute = 20, 30
+	for _, c := range []struct {
+		name  string
+		after time.Duration
+		want  wire.Status
+	}{{"at once", 0, wire.Alive}, {"a while later", mendFor + time.Millisecond, wire.Dead}} {
+		s := running(t, 50)
+		at, observers := s.reader(j)
+		m := s.nodes[at].m
+		m.mute(s.now, s.row(at, mute), true)
+		s.now += time.Millisecond
+		s.tell(at, mute, wire.KindHello, s.nodes[mute].m.beat())
+		s.now += c.after
+		s.tell(at, observers[0], wire.KindNews, news(wire.EntryVerdict, s.verdict(j, true, observers[:2]...)))
+		if got := s.row(at, j).status; got != c.want {
+			t.Errorf("%s after somebody silent was heard again: status %d, want %d", c.name, got, c.want)
+		}
+	}
+}
