@@ -6,23 +6,32 @@ import (
 	"testing"
 )
 
-// The README's program is one that compiles.
-func TestReadmeProgramIsAnExample(t *testing.T) {
-	readme, err := os.ReadFile("README.md")
-	if err != nil {
-		t.Fatal(err)
+// The programs in the documents are taken from files that compile, and as a rule
+// run, as examples or tests.
+func TestProgramsInTheDocumentsCompile(t *testing.T) {
+	var code strings.Builder
+	for _, name := range []string{"cluster/readme_test.go", "open_example_test.go", "testdata/seed/main.go"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		code.WriteString(unindent(string(text)))
 	}
-	example, err := os.ReadFile("cluster/readme_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(readme), "```go\n")
-	program, _, found := strings.Cut(rest, "```")
-	if !found {
-		t.Fatal("the README has no Go program")
-	}
-	if !strings.Contains(unindent(string(example)), unindent(program)) {
-		t.Errorf("cluster/readme_test.go does not have the README's program:\n%s", program)
+	for _, name := range []string{"README.md", "docs/OPEN-NETWORKS.md"} {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		programs := strings.Split(string(text), "```go\n")[1:]
+		if len(programs) == 0 {
+			t.Errorf("%s has no Go program", name)
+		}
+		for _, p := range programs {
+			p, _, _ = strings.Cut(p, "```")
+			if !strings.Contains(code.String(), unindent(p)) {
+				t.Errorf("%s has a program that is in no file:\n%s", name, p)
+			}
+		}
 	}
 }
 

@@ -18,7 +18,7 @@ type demoCmd struct {
 }
 
 func (demoCmd) Help() string {
-	return "Three processes of this program with throwaway certificates and real sockets on loopback: they find each other, send traffic in all three port modes, one is killed and comes back. Nothing is left behind.\n\nExample:\n\n    kith demo\n    kith demo --for 20s"
+	return "Three processes of this program with throwaway certificates and real sockets on loopback: they find each other, send traffic in all three port modes, one is killed and comes back. Two more meet in an open network, with nothing but their keys, and say foo and bar over RLPx. Nothing is left behind.\n\nExample:\n\n    kith demo\n    kith demo --for 20s"
 }
 
 func (c *demoCmd) Run(a *app) error {
@@ -34,7 +34,7 @@ func (c *demoCmd) Run(a *app) error {
 		defer cancel()
 	}
 	d := &demo.Demo{Program: program, Out: a.out, Color: a.Color, MembersTable: demoTable(a.Color)}
-	return exit.With(d.Run(ctx), exit.Failed, "kith config check and kith certs verify look for problems; please report what it said")
+	return exit.With(d.Run(ctx), exit.Failed, "please report what it said")
 }
 
 func (c demoCmd) Validate() error {

@@ -118,9 +118,14 @@ func drawLine(b *bytes.Buffer, line string, y int) {
 	}
 }
 
-// wrap breaks a line at spaces as often as it must, within its colour.
+// wrap breaks a line at spaces as often as it must, within its colour, and words
+// that are longer than a line anywhere.
 func wrap(line string) []string {
 	var lines []string
+	for len(line) > columns && !strings.ContainsAny(line, " \x1b") {
+		lines = append(lines, line[:columns])
+		line = line[columns:]
+	}
 	now, length, colour := "", 0, ""
 	for word := range strings.SplitAfterSeq(line, " ") {
 		n := 0

@@ -71,7 +71,7 @@ func (s *stage) openNetwork(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.say("  x  process %d serves MyProtocol/1; its enode is its key and its address:\n%s", x.pid(), at.Enode)
+	s.say("  x  process %d serves MyProtocol/1; its key and address are\n%s", x.pid(), at.Enode)
 	answer, err := s.meet(ctx, y, "y", "answered", "--greet", "--peer", at.Enode)
 	if err != nil {
 		return err
@@ -84,7 +84,7 @@ func (s *stage) openNetwork(ctx context.Context) error {
 	s.say("  y  process %d dials it", y.pid())
 	s.say("  x sees: %s", s.paint(fmt.Sprintf("peer connected %q from %s", peer.Name, peer.Address), show.Good))
 	s.say("  y -> x   [\"foo\"], answer: [%q] after %.2fms", answer.Answer, answer.Took)
-	s.say("From another terminal: kith devp2p ping, with the enode of x")
+	s.say("From another terminal: kith devp2p ping and this enode.")
 	return nil
 }
 

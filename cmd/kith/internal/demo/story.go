@@ -75,13 +75,19 @@ func (s *stage) traffic(ctx context.Context) error {
 	if err := s.request(ctx, "hello, b"); err != nil {
 		return err
 	}
-	if err := s.send(ctx, "a message from b"); err != nil {
-		return err
-	}
-	if err := s.await(ctx, "to deliver a message", func(context.Context) (bool, error) { return s.noted.Load() > 0, nil }); err != nil {
+	if err := s.deliver(ctx, "a message from b"); err != nil {
 		return err
 	}
 	return s.unreliable(ctx, 100)
+}
+
+// deliver sends a note and waits until it is taken.
+func (s *stage) deliver(ctx context.Context, text string) error {
+	before := s.noted.Load()
+	if err := s.send(ctx, text); err != nil {
+		return err
+	}
+	return s.await(ctx, "to deliver a message", func(context.Context) (bool, error) { return s.noted.Load() > before, nil })
 }
 
 func (s *stage) request(ctx context.Context, text string) error {
@@ -183,7 +189,7 @@ func (s *stage) rebirth(ctx context.Context) error {
 		return err
 	}
 	s.say("  the same id, a new generation: all three are alive")
-	return s.send(ctx, "welcome back")
+	return s.deliver(ctx, "welcome back")
 }
 
 // goOn sends a little traffic until the demo ends.
