@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"kith/gossip/internal/phi"
 	"kith/gossip/internal/wire"
 )
 
@@ -59,6 +60,46 @@ func TestAnEndedCutIsForgotten(t *testing.T) { // M5
 		s.tell(at, observers[0], wire.KindNews, news(wire.EntryVerdict, s.verdict(j, true, observers[:2]...)))
 		if got := s.row(at, j).status; got != c.want {
 			t.Errorf("%s after somebody silent was heard again: status %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
+// Whoever would vote on a node itself need not ask it about an old verdict, and
+// makes it news again.
+func TestAnObserverThatMissesItBelievesAnOldVerdict(t *testing.T) { // M5
+	const j = 20
+	for _, silent := range []bool{false, true} {
+		s := running(t, 50)
+		_, observers := s.reader(j)
+		at := observers[2]
+		m := s.nodes[at].m
+		if silent {
+			sub := m.subject(s.row(at, j))
+			sub.win, sub.rounds, sub.since = phi.OpenLate(s.now, 7*time.Second), 3, s.now-time.Second
+			s.row(at, j).heard = s.now - 7*time.Second
+		}
+		v, err := wire.ParseVerdict(s.verdict(j, true, observers[:2]...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		v.Age = time.Minute
+		m.Take()
+		s.tell(at, observers[0], wire.KindNews, news(wire.EntryVerdict, v.Append(nil)))
+		s.now += spreadEvery
+		m.Tick(s.now)
+		if got := s.row(at, j).status == wire.Dead; got != silent {
+			t.Errorf("silent %v: believed %v", silent, got)
+		}
+		fresh := false
+		for _, o := range s.sent(at, wire.KindNews) {
+			list, _ := wire.ParseEntries(o.Payload)
+			for _, e := range list {
+				v, err := wire.ParseVerdict(e.Body)
+				fresh = fresh || e.Kind == wire.EntryVerdict && err == nil && v.Age < time.Second
+			}
+		}
+		if fresh != silent {
+			t.Errorf("silent %v: told as news %v", silent, fresh)
 		}
 	}
 }

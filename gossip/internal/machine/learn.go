@@ -206,6 +206,9 @@ func (m *Machine) learnVerdict(now time.Duration, p peer, body []byte, w way) (*
 	}
 	sick := m.sick(now) // then news may not reach us at all, only repairs do
 	doubtful := w == byRepair && !sick || v.Age > freshFor || m.hears(now, r) || !m.votedByLiving(r, &v)
+	if doubtful && m.missed(now, r) { // we needed but one vote more
+		doubtful, w, v.Age = false, byNews, 0
+	}
 	if doubtful && r.status == wire.Alive && r != m.self && !m.answered(r, v.Incarnation) {
 		m.question(now, p, r, v.Incarnation)
 		return nil, nil

@@ -69,7 +69,7 @@ func (m *Machine) doubt(now time.Duration, s *subject, p float64) {
 	if p >= t/2 && now-s.probedAt >= m.every() {
 		m.probe(now, s)
 	}
-	if p < 0.75*t || s.rounds < 2 || now-s.since < 500*time.Millisecond || now-s.votedAt < m.every() {
+	if !m.due(now, s, p) || now-s.votedAt < m.every() {
 		return
 	}
 	if m.sick(now) && p < 2*t {
@@ -155,6 +155,19 @@ func (m *Machine) askMuted(now time.Duration) {
 		ping := wire.Probe{Target: s.row.short, Origin: m.self.short}
 		m.send(s.row.rec.ID, wire.KindPing, ping.Append(nil))
 	}
+}
+
+// missed tells whether r is a subject of ours that has been silent for so long that
+// we vote on it.
+func (m *Machine) missed(now time.Duration, r *row) bool {
+	s := m.subject(r)
+	return s != nil && m.due(now, s, m.phi(now, s)) && !m.sick(now)
+}
+
+// due tells whether the silence of s, and that of the probes, is long enough for a
+// vote.
+func (m *Machine) due(now time.Duration, s *subject, p float64) bool {
+	return p >= 0.75*m.cfg.Threshold && s.rounds >= 2 && now-s.since >= 500*time.Millisecond
 }
 
 // probe asks the subject for a sign of life, directly and through three others.

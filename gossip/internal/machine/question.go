@@ -52,9 +52,14 @@ func (m *Machine) question(now time.Duration, p peer, r *row, inc uint32) {
 	if len(m.questions) >= maxQuestions || inc > r.inc+64 {
 		return
 	}
-	q := question{row: r, gen: r.rec.Generation, inc: inc, from: p, at: now, due: now + m.patienceFor()}
-	if m.rng.Float64() < 20/float64(len(m.living)) {
+	q := question{row: r, gen: r.rec.Generation, inc: inc, from: p, at: now, due: now + m.patienceFor()/2}
+	switch {
+	case m.missed(now, r): // it does not answer
+		m.askVotes(&q)
+		q.due = now + m.patienceFor()
+	case m.rng.Float64() < 20/float64(len(m.living)):
 		m.askNode(&q)
+		q.due = now + m.patienceFor()
 	}
 	m.questions = append(m.questions, q)
 }
@@ -103,6 +108,11 @@ func (m *Machine) askNode(q *question) {
 	m.send(q.row.rec.ID, wire.KindNotice, n.Append(nil))
 }
 
+func (m *Machine) askVotes(q *question) {
+	q.step = wanted
+	m.send(q.from.id, wire.KindWant, wire.Want{q.row.short}.Append(nil))
+}
+
 // ask moves the questions on that are due.
 func (m *Machine) ask(now time.Duration) {
 	kept := m.questions[:0]
@@ -129,8 +139,7 @@ func (m *Machine) ask(now time.Duration) {
 		case waiting:
 			m.askNode(&q)
 		case asked:
-			q.step = wanted
-			m.send(q.from.id, wire.KindWant, wire.Want{r.short}.Append(nil))
+			m.askVotes(&q)
 		case wanted:
 			continue // whoever brought it up does not answer
 		}
