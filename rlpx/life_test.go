@@ -344,10 +344,11 @@ func TestUnknownMessages(t *testing.T) {
 					t.Fatal(err)
 				}
 				cb.SetSnappy(true)
-				go func() {
+				var writer sync.WaitGroup
+				writer.Go(func() {
 					cb.WriteMsg(code, []byte{0xc0})
 					cb.WriteMsg(codePing, []byte{0xc0})
-				}()
+				})
 				got, data, err := cb.ReadMsg()
 				switch {
 				case err != nil:
@@ -358,6 +359,7 @@ func TestUnknownMessages(t *testing.T) {
 					t.Errorf("the answer is %#x %x, want a disconnect for %v", got, data, want)
 				}
 				cb.Close()
+				writer.Wait()
 				<-a.Done()
 				if want != nil && !errors.Is(a.Err(), want) {
 					t.Errorf("Err() = %v, want %v", a.Err(), want)
