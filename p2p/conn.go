@@ -163,17 +163,31 @@ func capText(caps []Cap) string {
 	}
 	var texts []string
 	for _, c := range caps[:min(len(caps), most)] {
-		texts = append(texts, strings.Map(func(r rune) rune {
-			if unicode.IsGraphic(r) {
-				return r
-			}
-			return unicode.ReplacementChar
-		}, c.String()))
+		texts = append(texts, printable(c.String()))
 	}
 	if len(caps) > most {
 		texts = append(texts, "…")
 	}
 	return strings.Join(texts, " ")
+}
+
+// printable is what somebody says of itself, without what would upset a terminal.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsGraphic(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
+}
+
+// nameText is a peer's name for the log.
+func nameText(name string) string {
+	const most = 64
+	if len(name) > most {
+		name = name[:most] + "…"
+	}
+	return printable(name)
 }
 
 // notify wakes those who wait for a change of conns. Call it with mu held.

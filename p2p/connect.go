@@ -35,6 +35,10 @@ func (c *core) connectTo(ctx context.Context, n *node.Node) (*Peer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !n.ID.IsZero() && session.Remote() != n.ID { // its key is that of another
+		session.Close(DiscUnexpectedIdentity)
+		return nil, DiscUnexpectedIdentity
+	}
 	mine := &conn{session: session, node: n}
 	if !c.claim(mine) { // somebody else was faster
 		session.Close(DiscAlreadyConnected)
@@ -120,6 +124,10 @@ func (c *core) await(ctx context.Context, id node.ID, why error) (*Peer, error) 
 	}
 }
 
+// errOtherNode is the error of a Discovery that was asked for one node and gives
+// another.
+var errOtherNode = errors.New("the discovery gives another node than it was asked for")
+
 // resolve finds the addresses of n if it has none.
 func (c *core) resolve(ctx context.Context, n *node.Node) (*node.Node, error) {
 	if len(n.Hosts) > 0 {
@@ -140,6 +148,9 @@ func (c *core) resolve(ctx context.Context, n *node.Node) (*node.Node, error) {
 			continue
 		}
 		found, rerr := r.Resolve(ctx, n.ID)
+		if rerr == nil && found != nil && found.ID != n.ID {
+			rerr = errOtherNode
+		}
 		if rerr == nil && found != nil && len(found.Hosts) > 0 {
 			return found, nil
 		}

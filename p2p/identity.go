@@ -3,6 +3,7 @@ package p2p
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"kith/crypto"
 	"kith/node"
@@ -66,7 +67,7 @@ type keyed interface{ RemoteKey() *crypto.PublicKey }
 func (p *Peer) Node() *node.Node {
 	if p.dialled != nil {
 		n := *p.dialled
-		n.ID, n.Scheme = p.ID(), p.core.scheme
+		n.ID, n.Scheme, n.Hosts = p.ID(), p.core.scheme, slices.Clone(n.Hosts)
 		return &n
 	}
 	n := &node.Node{ID: p.ID(), Scheme: p.core.scheme}

@@ -73,11 +73,13 @@ func portOf(addr string) uint16 {
 
 // PeerInfo is what is known of a peer, for people and as JSON, in the same names.
 type PeerInfo struct {
-	ENR   string   `json:"enr,omitempty"`
-	Enode string   `json:"enode"`
-	ID    string   `json:"id"`
-	Name  string   `json:"name"`
-	Caps  []string `json:"caps"` // "name/version"
+	ENR   string `json:"enr,omitempty"`
+	Enode string `json:"enode"`
+	ID    string `json:"id"`
+	// Name and Caps are what the peer says, save that what is not printable is
+	// U+FFFD.
+	Name string   `json:"name"`
+	Caps []string `json:"caps"` // "name/version"
 
 	Network struct {
 		LocalAddress  string `json:"localAddress"`
@@ -97,12 +99,12 @@ func (p *Peer) Info() PeerInfo {
 	if len(n.Hosts) == 0 { // it does not say where it listens
 		n.Hosts = []string{p.RemoteAddr().String()}
 	}
-	info := PeerInfo{Enode: n.String(), ID: n.IDText(), Name: p.Name(), Caps: []string{}, Protocols: make(map[string]any)}
+	info := PeerInfo{Enode: n.String(), ID: n.IDText(), Name: printable(p.Name()), Caps: []string{}, Protocols: make(map[string]any)}
 	if n.Record != nil {
 		info.ENR = n.Record.String()
 	}
 	for _, c := range p.hello.Caps {
-		info.Caps = append(info.Caps, c.String())
+		info.Caps = append(info.Caps, printable(c.String()))
 	}
 	info.Network.LocalAddress, info.Network.RemoteAddress = p.LocalAddr().String(), p.RemoteAddr().String()
 	info.Network.Inbound, info.Network.Trusted, info.Network.Static = p.Inbound(), p.Trusted(), p.Static()

@@ -196,7 +196,10 @@ func TestWhoIsGivenUpForANewcomer(t *testing.T) {
 		{"one each, in the open, too many have not ended", Fill, []int{1, 2, 3}, 4, 0, 6, nobody},
 		{"a friend", OnDemand, []int{1, 2, 3}, -4, 0, 3, 0},
 		{"a second one of a friend's", Fill, []int{1, 2, -3}, -3, 0, 3, nobody},
-		{"a friend, but too many have not ended", Fill, []int{1, 2, 3}, -4, 0, 6, nobody},
+		{"a friend, though too many have not ended", Fill, []int{1, 2, 3}, -4, 0, 6, 0},
+		{"a friend, and far too many have not ended", Fill, []int{1, 2, 3}, -4, 0, 9, nobody},
+		{"a second one of a friend's, too many have not ended", Fill, []int{1, 2, -3}, -3, time.Second, 6, nobody},
+		{"from a friend's address come most", Fill, []int{-3, -3, -3}, 4, 0, 3, 0},
 		{"a friend's stays", Fill, []int{-1, 2, -3}, 4, time.Second, 3, 1},
 		{"all are friends'", Fill, []int{-1, -2, -3}, -4, time.Second, 3, nobody},
 	} {

@@ -28,7 +28,7 @@ func (c *core) open(n *conn, theirs Hello, protos []Protocol) (*Peer, error) {
 		n.session.Close(err)
 		return nil, err
 	}
-	c.cfg.log.Log(context.Background(), c.peerLevel(), "peer connected", "peer", c.short(p.ID()), "addr", p.RemoteAddr(), "name", p.Name(), "inbound", p.inbound)
+	c.cfg.log.Log(context.Background(), c.peerLevel(), "peer connected", "peer", c.short(p.ID()), "addr", p.RemoteAddr(), "name", nameText(p.Name()), "inbound", p.inbound)
 	for i, proto := range protos {
 		rw := rws[i]
 		if c.cfg.EnableMsgEvents {

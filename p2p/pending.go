@@ -56,12 +56,22 @@ func (c *core) reserve(addr netip.Addr) (*handshake, error) {
 const slowHandshake = 500 * time.Millisecond
 
 // giveWayLocked makes room for a handshake when there is none, by giving up
-// another one.
+// another one. Those that were given up may take a moment to end: when there are
+// as many of them as may be pending nobody gives way, but for the first that comes
+// from a friend, who waits for twice as many.
 func (c *core) giveWayLocked(newcomer *handshake) bool {
-	if c.handshakes >= 2*c.cfg.MaxPendingPeers {
-		return false // those that were given up have not ended yet
+	of := make(map[netip.Addr]int)
+	for h := range c.pending {
+		of[h.from]++
 	}
-	h := c.victimLocked(newcomer)
+	most := 2 * c.cfg.MaxPendingPeers
+	if newcomer.friend && of[newcomer.from] == 0 {
+		most += c.cfg.MaxPendingPeers
+	}
+	if c.handshakes >= most {
+		return false
+	}
+	h := c.victimLocked(newcomer, of)
 	if h == nil {
 		return false
 	}
@@ -78,16 +88,12 @@ func (c *core) giveWayLocked(newcomer *handshake) bool {
 // out. Else the oldest of all, if it is slow or the newcomer is the first that
 // comes from a friend. In an open network else any: many addresses that are quick
 // to come again may then end some honest handshakes, but not each. A friend's
-// stays.
-func (c *core) victimLocked(newcomer *handshake) *handshake {
-	of := make(map[netip.Addr]int)
-	for h := range c.pending {
-		of[h.from]++
-	}
+// stays, unless there are more from there: others may share its address.
+func (c *core) victimLocked(newcomer *handshake, of map[netip.Addr]int) *handshake {
 	var worst, oldest *handshake
 	var all []*handshake
 	for h := range c.pending {
-		if h.friend {
+		if h.friend && of[h.from] == 1 {
 			continue
 		}
 		all = append(all, h)

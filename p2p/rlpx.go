@@ -254,7 +254,9 @@ func helloOf(h rlpx.Hello) Hello {
 		out.ListenPort = uint16(h.ListenPort)
 	}
 	for _, c := range h.Caps {
-		out.Caps = append(out.Caps, Cap{c.Name, uint(c.Version)})
+		if v := uint(c.Version); uint64(v) == c.Version { // else it is none of ours
+			out.Caps = append(out.Caps, Cap{c.Name, v})
+		}
 	}
 	return out
 }
