@@ -36,7 +36,11 @@ func (m *Machine) greet(now time.Duration, b []byte) {
 			m.send(r.rec.ID, wire.KindHello, b)
 		}
 	}
-	urgent := len(m.dead) >= len(m.living) || m.sick(now)
+	sick := m.sick(now)
+	if sick {
+		m.sickAt = now
+	}
+	urgent := len(m.dead) >= len(m.living) || sick
 	for range m.cfg.SeedAmount {
 		if urgent || m.rng.Float64() < 8/float64(len(m.living)) {
 			m.greetSeed(b)
@@ -94,7 +98,7 @@ func (m *Machine) signOfLife(now time.Duration, r *row) {
 // revive lifts a verdict that was only ours.
 func (m *Machine) revive(now time.Duration, r *row) {
 	m.set(r, r.rec, r.inc, wire.Alive, r.proof, now)
-	m.changed = now
+	m.changed, m.mended = now, now
 	m.event(now, Returned, r)
 }
 

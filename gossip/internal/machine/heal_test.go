@@ -103,3 +103,40 @@ func TestAnObserverThatMissesItBelievesAnOldVerdict(t *testing.T) { // M5
 		}
 	}
 }
+
+// If all die of whom a node would have heard news, it begins a repair at once when
+// it can, and believes what that brings like news.
+func TestWhoWasAloneCatchesUp(t *testing.T) { // M4b
+	s := running(t, 200)
+	const x = 9
+	start := s.now
+	for _, sub := range s.nodes[x].m.subjects {
+		s.crash(s.by[sub.row.rec.ID].i, false)
+	}
+	for i := range s.nodes { // and others, so that there is something to miss
+		if i%10 == 3 && i != x && s.nodes[i].up {
+			s.crash(i, false)
+		}
+	}
+	right := func(x *simNode) bool {
+		for _, y := range s.nodes {
+			if y.up != x.m.holds(y) {
+				return false
+			}
+		}
+		return true
+	}
+	all := s.within(15*time.Second, "the others", func() bool {
+		for _, y := range s.nodes {
+			if y.up && y.i != x && !right(y) {
+				return false
+			}
+		}
+		return true
+	})
+	s.until(start+20*time.Second, func() bool { return right(s.nodes[x]) })
+	if took := s.now - start; took > all+500*time.Millisecond {
+		t.Errorf("it knows after %v, the others after %v", took, all)
+	}
+	s.sane(t)
+}

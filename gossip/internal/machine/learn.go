@@ -204,8 +204,8 @@ func (m *Machine) learnVerdict(now time.Duration, p peer, body []byte, w way) (*
 	if !r.before(v.Generation, v.Incarnation, wire.Dead) {
 		return r, nil
 	}
-	sick := m.sick(now) // then news may not reach us at all, only repairs do
-	doubtful := w == byRepair && !sick || v.Age > freshFor || m.hears(now, r) || !m.votedByLiving(r, &v)
+	lonely := m.lonely(now) // then news may not reach us at all, only repairs do
+	doubtful := w == byRepair && !lonely || v.Age > freshFor || m.hears(now, r) || !m.votedByLiving(r, &v)
 	if doubtful && m.missed(now, r) { // we needed but one vote more
 		doubtful, w, v.Age = false, byNews, 0
 	}
@@ -222,7 +222,7 @@ func (m *Machine) learnVerdict(now time.Duration, p peer, body []byte, w way) (*
 		m.refute(now, v.Incarnation)
 		return nil, nil
 	}
-	if r.status == wire.Alive && !doubtful && (sick || m.unsure(now, r) || now < r.patience) && m.hold(now, p, r, &v, w) {
+	if r.status == wire.Alive && !doubtful && (lonely || m.unsure(now, r) || now < r.patience) && m.hold(now, p, r, &v, w) {
 		return nil, nil
 	}
 	m.convict(now, r, &v, now-v.Age, p.short, w)

@@ -110,6 +110,7 @@ type Machine struct {
 	suspects      []*row                   // in doubt, by us or by votes
 	muted         []silent                 // whom we observe, or did, and who did not answer of late
 	mended        time.Duration            // when somebody silent was heard again, or somebody dead came back
+	sickAt        time.Duration            // when we were the sick one, in the last round in which we were
 	errands       map[errand]time.Duration // pings that we have passed on, and when
 	questions     []question
 	repairs       map[uint64]repair
@@ -143,7 +144,7 @@ func New(cfg Config, self wire.Record, pub crypto.PublicKey, notary Notary, rng 
 		cfg: cfg, notary: notary, rng: rng, table: newTable(now),
 		past: map[uint64]*subject{}, boxes: map[uint64]*box{}, repairs: map[uint64]repair{}, errands: map[errand]time.Duration{},
 		strangers: map[uint64]time.Duration{}, served: map[run]time.Duration{},
-		flushed: never, lookedForRoom: never, repaired: never, differs: unset, refuted: never, mended: never, outdated: never, lastTick: now,
+		flushed: never, lookedForRoom: never, repaired: never, differs: unset, refuted: never, mended: never, sickAt: never, outdated: never, lastTick: now,
 		tickAt: now + time.Duration(rng.Int64N(int64(cfg.Heartbeat))), evalAt: unset, flushAt: unset, joinAt: unset, collectAt: now + cfg.Collect,
 		joined: len(cfg.Seeds) == 0,
 	}

@@ -86,6 +86,12 @@ func (m *Machine) sick(now time.Duration) bool {
 	return n > 2 && heard*3 < n
 }
 
+// lonely tells whether news may have passed us by: we are the sick one, or have
+// been until those who were silent turned out to be dead.
+func (m *Machine) lonely(now time.Duration) bool {
+	return m.sick(now) || now-m.sickAt <= freshFor && m.mended < m.sickAt
+}
+
 // reached counts the subjects that we hear.
 func (m *Machine) reached(now time.Duration) (heard, all int) {
 	for _, s := range m.subjects {

@@ -37,7 +37,7 @@ func (m *Machine) compare(now time.Duration, p peer, root uint64) {
 		return
 	}
 	m.differs = min(m.differs, now)
-	busy := now-m.changed < quiet && now-m.differs < 10*m.cfg.Heartbeat
+	busy := now-m.changed < quiet && now-m.differs < 10*m.cfg.Heartbeat && !m.lonely(now)
 	if busy || now-m.repaired < m.cfg.Heartbeat/2 {
 		return
 	}
@@ -211,6 +211,7 @@ func (m *Machine) onDelta(now time.Duration, p peer, payload []byte) error {
 		}
 	}
 	if expected.final {
+		m.sickAt = never // what had passed us by is here
 		return nil
 	}
 	for _, s := range d.Wants {
