@@ -261,16 +261,16 @@ func TestEitherAddressIsDialled(t *testing.T) {
 	}
 	closed := dead.Addr().String()
 	dead.Close()
+	dialler := byte(100)
 	for _, listen := range []string{"127.0.0.1:0", "[::1]:0"} {
 		b := open(t, 2, func(s *p2p.Server) { s.ListenAddr = listen })
 		n := b.Self()
 		for _, hosts := range [][]string{{closed, n.Hosts[0]}, {n.Hosts[0], closed}, {"nobody.invalid:1", closed, n.Hosts[0]}} {
-			a := open(t, 1, nil)
+			dialler++
 			n.Hosts = hosts
-			if _, err := a.Dial(limited(t), n); err != nil {
+			if _, err := open(t, dialler, nil).Dial(limited(t), n); err != nil {
 				t.Errorf("Dial of %v = %v", hosts, err)
 			}
-			a.Close()
 		}
 	}
 }
