@@ -196,16 +196,28 @@ func (l *listening) answered(p *p2p.Peer, word string, took time.Duration) {
 // reach says why a node that was named cannot be reached, once. The server goes
 // on dialling it.
 func (l *listening) reach(ctx context.Context, n *node.Node) {
-	lease, err := l.server.Dial(ctx, n)
+	text, failed := unreachable(ctx, l.server, n)
+	if !failed {
+		return
+	}
+	doc := listenDoc{Kind: "unreachable", Enode: n.String(), ID: n.IDText(), Why: text}
+	doc.sentence = "peer cannot be reached, it is tried again: " + text
+	l.say(doc)
+}
+
+// unreachable dials a node and says why that has failed, if it has.
+func unreachable(ctx context.Context, server *p2p.Server, n *node.Node) (text string, failed bool) {
+	lease, err := server.Dial(ctx, n)
 	if err == nil {
 		lease.Release()
-		return
+		return "", false
 	}
 	if ctx.Err() != nil || errors.Is(err, p2p.ErrClosed) {
-		return
+		return "", false
 	}
-	_, hint := why.Explain(err)
-	doc := listenDoc{Kind: "unreachable", Enode: n.String(), ID: n.IDText(), Why: err.Error()}
-	doc.sentence = fmt.Sprintf("%v; it is tried again. %s", err, hint)
-	l.say(doc)
+	text = err.Error()
+	if _, hint := why.Explain(err); hint != "" {
+		text += " (" + hint + ")"
+	}
+	return text, true
 }

@@ -196,6 +196,7 @@ func (u *running) run(whileStdin bool) error {
 			}
 		}
 	})
+	u.reachStatic(ctx)
 	var input <-chan struct{}
 	if whileStdin {
 		input = ended(u.app.in)
@@ -211,6 +212,21 @@ func (u *running) run(whileStdin bool) error {
 	cancel()
 	u.loops.Wait()
 	return err
+}
+
+// reachStatic says of the nodes that we are to be connected to always which
+// cannot be reached, once. The server goes on dialling them.
+func (u *running) reachStatic(ctx context.Context) {
+	if u.open == nil {
+		return
+	}
+	for _, n := range u.open.Server().StaticNodes {
+		u.loops.Go(func() {
+			if why, failed := unreachable(ctx, u.open.Server(), n); failed {
+				u.log.Warn("static node cannot be reached; it is tried again", "err", why)
+			}
+		})
+	}
 }
 
 // ended is closed when r has no more to give.
