@@ -121,9 +121,10 @@ func TestZeroKeysPanic(t *testing.T) {
 func TestSecretsDoNotPrint(t *testing.T) {
 	k := testKey(t, 1)
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x", "%d", "%q"} {
-		got := fmt.Sprintf(verb, k)
-		if strings.Contains(got, k.Hex()) || !strings.Contains(got, k.Public().String()) {
-			t.Errorf("Sprintf(%q, key) = %s", verb, got)
+		for _, key := range []any{k, *k} {
+			if got, want := fmt.Sprintf(verb, key), "private key of "+k.Public().String(); got != want {
+				t.Errorf("Sprintf(%q, %T) = %s, want %s", verb, key, got, want)
+			}
 		}
 	}
 }

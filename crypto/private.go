@@ -99,8 +99,8 @@ func (k *PrivateKey) Hex() string { return hex.EncodeToString(k.Bytes()) }
 // Public is the key to show to others. It shares memory with k.
 func (k *PrivateKey) Public() *PublicKey { return &k.public }
 
-// Format keeps the secret out of logs.
-func (k *PrivateKey) Format(f fmt.State, _ rune) {
+// Format keeps the secret out of logs, of a copy of the key too.
+func (k PrivateKey) Format(f fmt.State, _ rune) {
 	_, _ = io.WriteString(f, "private key of "+k.public.String())
 }
 
