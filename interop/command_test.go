@@ -2,6 +2,7 @@ package interop
 
 import (
 	"bufio"
+	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,7 +38,8 @@ func listen(t *testing.T, args ...string) *listener {
 		t.Fatal(err)
 	}
 	l := &listener{cmd: exec.Command(file, append([]string{"devp2p", "listen", "--addr", "127.0.0.1:0"}, args...)...)}
-	l.cmd.Stderr = os.Stderr
+	var said bytes.Buffer
+	l.cmd.Stderr = &said
 	out, err := l.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +47,13 @@ func listen(t *testing.T, args ...string) *listener {
 	if err := l.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.cmd.Process.Kill(); l.cmd.Wait() })
+	t.Cleanup(func() {
+		l.cmd.Process.Kill()
+		l.cmd.Wait()
+		if t.Failed() {
+			t.Logf("it said:\n%s", said.String())
+		}
+	})
 	line, err := bufio.NewReader(out).ReadString('\n')
 	l.url = strings.TrimSpace(line)
 	if err != nil || !strings.HasPrefix(l.url, "enode://") {
