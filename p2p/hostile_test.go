@@ -331,8 +331,8 @@ func (dials) Hello(context.Context, Hello, func(Hello) error) (Hello, error) {
 // whereabouts is a Discovery that finds this node, whoever is asked for.
 type whereabouts node.Node
 
-func (whereabouts) Start(*node.Local) error { return nil }
-func (whereabouts) Close() error            { return nil }
+func (whereabouts) Start(*node.Local) error                    { return nil }
+func (whereabouts) Close() error                               { return nil }
 func (whereabouts) Nodes(context.Context) iter.Seq[*node.Node] { return func(func(*node.Node) bool) {} }
 
 func (w whereabouts) Resolve(context.Context, node.ID) (*node.Node, error) {
