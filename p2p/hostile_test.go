@@ -339,3 +339,60 @@ func (w whereabouts) Resolve(context.Context, node.ID) (*node.Node, error) {
 	n := node.Node(w)
 	return &n, nil
 }
+
+// Wherever a stranger stops, or however slowly it goes on, its place is free again
+// when the handshake's time and the goodbye's are over.
+func TestStrangersAreGoneInSixSeconds(t *testing.T) {
+	trickle := func(c net.Conn, b []byte) {
+		for _, x := range b {
+			if _, err := c.Write([]byte{x}); err != nil {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+	}
+	after := func(then func(c net.Conn)) func(*testing.T, *doorstep) net.Conn {
+		return func(t *testing.T, d *doorstep) net.Conn {
+			c, err := d.shake(t, 2, "10.0.0.1")
+			if err != nil {
+				t.Fatal(err)
+			}
+			go then(c.NetConn())
+			return c.NetConn()
+		}
+	}
+	before := func(then func(c net.Conn)) func(*testing.T, *doorstep) net.Conn {
+		return func(_ *testing.T, d *doorstep) net.Conn {
+			c := d.connect("10.0.0.1")
+			go then(c)
+			return c
+		}
+	}
+	packet := append([]byte{1, 0}, make([]byte, 256)...)
+	for name, stranger := range map[string]func(*testing.T, *doorstep) net.Conn{
+		"nothing":           before(func(net.Conn) {}),
+		"a byte":            before(func(c net.Conn) { c.Write([]byte{1}) }),
+		"a slow packet":     before(func(c net.Conn) { trickle(c, packet) }),
+		"no hello":          after(func(net.Conn) {}),
+		"a slow hello":      after(func(c net.Conn) { trickle(c, packet) }),
+		"noise, no reading": after(func(c net.Conn) { c.Write(packet) }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, d := behind(t, nil)
+				c := stranger(t, d)
+				time.Sleep(DefaultHandshakeTimeout + time.Second + time.Millisecond)
+				if n := s.Handshakes(); n != 0 || len(s.Peers()) != 0 {
+					t.Errorf("%d handshakes, %d peers; want none", n, len(s.Peers()))
+				}
+				c.SetDeadline(time.Now().Add(time.Second))
+				if _, err := c.Write(packet); !errors.Is(err, io.ErrClosedPipe) {
+					t.Errorf("the connection is open: %v", err)
+				}
+				c.Close()
+				s.Close()
+				time.Sleep(time.Minute)
+			})
+		})
+	}
+}
