@@ -78,10 +78,15 @@ func (p *Printer) Note(format string, args ...any) {
 func (p *Printer) ForPeople() bool { return p.Format != JSON && p.Format != YAML }
 
 func (p *Printer) printJSON(doc any, indent string) error {
-	e := json.NewEncoder(p.Out)
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", indent)
-	return e.Encode(doc)
+	if err := e.Encode(doc); err != nil {
+		return err
+	}
+	_, err := p.Out.Write(escape(b.Bytes(), true))
+	return err
 }
 
 func (p *Printer) printYAML(doc any) error {
@@ -98,6 +103,6 @@ func (p *Printer) printYAML(doc any) error {
 	if p.printed {
 		text = append([]byte("---\n"), text...)
 	}
-	_, err = p.Out.Write(text)
+	_, err = p.Out.Write(escape(text, false))
 	return err
 }

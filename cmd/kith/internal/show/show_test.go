@@ -97,3 +97,25 @@ func FuzzYAML(f *testing.F) {
 		}
 	})
 }
+
+// What strangers say reaches documents as it is, but no terminal that shows one.
+func TestDocumentsObeyNobody(t *testing.T) {
+	const evil = "\x1b[31m\u009b31m\u202e\x7f\U000e0041é\n"
+	for format, want := range map[show.Format]string{
+		show.JSON: `{"name":"\u001b[31m\u009b31m\u202e\u007f\udb40\udc41é\n"}` + "\n",
+		show.YAML: `name: "\u001b[31m\u009b31m\u202e\u007f\U000e0041é\n"` + "\n",
+	} {
+		var b strings.Builder
+		p := show.Printer{Out: &b, Format: format}
+		if err := p.Line(map[string]string{"name": evil}, nil); err != nil {
+			t.Fatal(err)
+		}
+		if b.String() != want {
+			t.Errorf("%s: %s, want %s", format, b.String(), want)
+		}
+		var back map[string]string
+		if format == show.JSON && (json.Unmarshal([]byte(b.String()), &back) != nil || back["name"] != evil) {
+			t.Errorf("read again: %q, want %q", back["name"], evil)
+		}
+	}
+}
