@@ -11,6 +11,7 @@ type assembly struct {
 	total int
 	exact bool  // the message is for a caller, who keeps it: no buffer in the end
 	drop  bool  // refused or left: the rest is read and forgotten
+	moved bool  // some has come since dropStalled looked
 	call  *call // the request; nil for other messages
 }
 
@@ -25,6 +26,7 @@ func (a *assembly) add(p []byte) bool {
 	if a.got += len(p); a.got > a.total {
 		return false
 	}
+	a.moved = true
 	if a.drop {
 		a.buf.recycle()
 		a.buf = nil

@@ -194,7 +194,7 @@ func (c *Client) again(a *attached, err error) bool {
 
 // explain says what was tried, and on whom.
 func (c *Client) explain(act string, err error) error {
-	who := c.node.ID.Short()
+	who := c.node.Short()
 	if c.node.ID.IsZero() && len(c.node.Hosts) > 0 {
 		who = c.node.Hosts[0]
 	}

@@ -265,6 +265,7 @@ func (l *link) onRequestFirst(f *frame) error {
 		c.state.Store(callArriving)
 	}
 	l.parts[f.id&slotMask] = a
+	l.watchParts()
 	a.add(f.body)
 	return nil
 }

@@ -70,6 +70,8 @@ type link struct {
 	lease     *p2p.Lease                                                  // while there are inbounds
 	calls     [segments]atomic.Pointer[[segmentSize]atomic.Pointer[call]] // by place; others may clear
 	parts     map[uint32]*assembly                                        // of requests, by place
+	watch     *time.Timer                                                 // calls dropStalled; nil before the first
+	watched   bool                                                        // watch is set
 	works     []work
 	lastHeard *window // for which something has come last
 	arena     []byte

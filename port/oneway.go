@@ -167,6 +167,7 @@ func (l *link) onSendFirst(f *frame) error {
 	if a.drop {
 		in.kept = 0
 	}
+	l.watchParts()
 	return l.addSend(in, f.body)
 }
 

@@ -72,6 +72,9 @@ func (l *link) cleanUp() {
 	l.reading.Lock()
 	defer l.reading.Unlock()
 	l.over = true
+	if l.watch != nil {
+		l.watch.Stop()
+	}
 	for _, in := range l.inbounds {
 		l.dropPart(in)
 	}
