@@ -15,7 +15,8 @@ var families = [2]family{{"ip", "tcp", "udp"}, {"ip6", "tcp6", "udp6"}}
 
 // TCP are the addresses that the node takes connections at, at most one of IPv4
 // and one of IPv6, the widest reachable first. tcp stands for tcp6 where there
-// is none. Addresses that are nobody's, such as 0.0.0.0, are left out.
+// is none. Addresses that are nobody's, such as 0.0.0.0, and those that need a zone
+// are left out.
 func (r *Record) TCP() []netip.AddrPort {
 	return r.endpoints(func(f family) string { return f.tcp })
 }
@@ -58,7 +59,13 @@ func (r *Record) addr(key string) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	a, ok := address(r.entries[i].value)
-	return a, ok && !a.IsUnspecified() && !a.IsMulticast() && !a.Is4In6()
+	return a, ok && dialable(a)
+}
+
+// dialable tells whether a can be somebody's address for all others. A link-local
+// one of IPv6 is of no use without its zone.
+func dialable(a netip.Addr) bool {
+	return !a.IsUnspecified() && !a.IsMulticast() && !a.Is4In6() && !(a.Is6() && a.IsLinkLocalUnicast())
 }
 
 // address reads the value of an entry.

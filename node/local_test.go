@@ -19,7 +19,7 @@ func TestTheLocalRecord(t *testing.T) {
 			t.Errorf("Node() = %+v", first)
 		}
 		changed := l.Changed()
-		l.SetHosts([]string{"a.example:30303", "10.0.0.7:30303", "[2001:db8::7%eth0]:30304", "10.0.0.8:1"})
+		l.SetHosts([]string{"a.example:30303", "10.0.0.7:30303", "[fe80::1%eth0]:1", "[2001:db8::7]:30304", "10.0.0.8:1"})
 		select {
 		case <-changed:
 		default:

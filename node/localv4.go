@@ -116,7 +116,7 @@ func firstOfEach(hosts []string) (all [len(families)]netip.AddrPort) {
 		if ip.Is6() {
 			i = 1
 		}
-		if !all[i].IsValid() {
+		if !all[i].IsValid() && dialable(ip) {
 			all[i] = netip.AddrPortFrom(ip, a.Port())
 		}
 	}

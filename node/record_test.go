@@ -311,6 +311,15 @@ func TestEndpoints(t *testing.T) {
 			tcp:     []string{"[2001:db8::1]:1", "10.0.0.1:1"}, hosts: []string{"[2001:db8::1]:1", "10.0.0.1:1"},
 		},
 		{
+			name:    "loopback last",
+			entries: map[string]any{"ip": addr("169.254.0.1"), "ip6": addr("::1"), "tcp": uint(1)},
+			tcp:     []string{"169.254.0.1:1", "[::1]:1"}, hosts: []string{"169.254.0.1:1", "[::1]:1"},
+		},
+		{
+			name:    "a zone is missing",
+			entries: map[string]any{"ip6": addr("fe80::1"), "tcp": uint(1), "udp": uint(2)},
+		},
+		{
 			name:    "IPv6 alone with the ports of IPv4",
 			entries: map[string]any{"ip6": addr("2001:db8::1"), "tcp": uint(1)},
 			tcp:     []string{"[2001:db8::1]:1"}, hosts: []string{"[2001:db8::1]:1"},
@@ -369,4 +378,23 @@ func addrs(list []netip.AddrPort) (out []string) {
 		out = append(out, a.String())
 	}
 	return out
+}
+
+func TestRecordsInJSON(t *testing.T) {
+	v, _ := eip778(t)
+	var in struct{ Record *node.Record }
+	if err := json.Unmarshal([]byte(`{"Record":"`+v.ENR+`"}`), &in); err != nil || in.Record.Seq() != v.Seq {
+		t.Fatalf("Unmarshal = %v, %v", in.Record, err)
+	}
+	if out, err := json.Marshal(in); err != nil || string(out) != `{"Record":"`+v.ENR+`"}` {
+		t.Errorf("Marshal = %s, %v", out, err)
+	}
+	before := in.Record.Clone()
+	if err := json.Unmarshal([]byte(`{"Record":"enr:x"}`), &in); !errors.Is(err, node.ErrBadRecord) || !in.Record.Equal(before) {
+		t.Errorf("Unmarshal of nonsense = %v, and leaves %v", err, in.Record)
+	}
+	var nobody *node.Record
+	if nobody.Equal(in.Record) || !nobody.Equal(nil) {
+		t.Error("no record is equal to a record, or not to itself")
+	}
 }
