@@ -74,7 +74,7 @@ func (j *job) handle(l *link, m *Message) {
 	}
 	if _, err := s.call(l.ctx, m, timed(s.calls.Add(1)-1)); err != nil {
 		s.errors.Add(1)
-		s.mux.log().Debug("port handler failed", "port", s.number, "peer", l.peer.ID.Short(), "err", err)
+		s.mux.log().Debug("port handler failed", "port", s.number, "peer", l.who, "err", err)
 	}
 }
 

@@ -29,6 +29,7 @@ const (
 type link struct {
 	mux      *Mux
 	peer     node.Ref
+	who      string // peer, for the log
 	direct   p2p.Direct
 	grams    p2p.Datagrams // nil if the session has none
 	fragment int           // the longest body of a fragment
@@ -84,7 +85,7 @@ var heads = sync.Pool{New: func() any { return new([maxHead]byte) }}
 
 func newLink(m *Mux, peer node.Ref, d p2p.Direct, g p2p.Datagrams) *link {
 	l := &link{
-		mux: m, peer: peer, direct: d, grams: g,
+		mux: m, peer: peer, who: peer.ID.Short(), direct: d, grams: g,
 		fragment: min(d.MaxPost(), maxFragment) - maxHead,
 		streams:  make(map[uint32]*stream),
 		inbounds: make(map[uint32]*inbound),

@@ -42,7 +42,7 @@ func (m *Mux) serve(peer *p2p.Peer, ref node.Ref, s session, rw p2p.MsgReadWrite
 	g, _ := rw.(p2p.Datagrams)
 	l := newLink(m, ref, d, g)
 	if peer != nil {
-		l.lend = peer.Lease
+		l.lend, l.who = peer.Lease, peer.Node().Short()
 	}
 	if !m.add(peer, l) {
 		return p2p.DiscQuitting

@@ -93,7 +93,7 @@ func (l *link) openCarrier(ctx context.Context) {
 	c.busy = nil
 	c.mu.Unlock()
 	if err != nil && first {
-		l.mux.log().Info("unreliable messages travel in the session", "peer", l.peer.ID.Short(), "err", err)
+		l.mux.log().Info("unreliable messages travel in the session", "peer", l.who, "err", err)
 	}
 }
 
