@@ -57,7 +57,8 @@ func (c counted) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Remote is the key that the other side has proved to own.
+// Remote is the key of the other side, which has proved to own it once a message
+// has been read.
 func (c *Conn) Remote() *crypto.PublicKey { return c.remote }
 
 // NetConn is the connection below, for its addresses and deadlines.

@@ -21,15 +21,17 @@ var ErrHandshake = errors.New("not an RLPx handshake for our key")
 // handshakeTime bounds each of the handshake and the hello.
 const handshakeTime = 5 * time.Second
 
-// Initiate is the handshake of the side that dialled. Who answers has proved to
-// own the key remote. It takes at most five seconds. conn belongs to the Conn;
-// it is closed if there is an error.
+// Initiate is the handshake of the side that dialled. Who answers can go on from
+// there only with the key remote: the first message that is read proves it. It
+// takes at most five seconds. conn belongs to the Conn; it is closed if there is
+// an error.
 func Initiate(ctx context.Context, conn net.Conn, key *crypto.PrivateKey, remote *crypto.PublicKey) (*Conn, error) {
 	return handshake(ctx, conn, "initiate", func() (*Conn, error) { return initiate(conn, key, remote) })
 }
 
 // Accept is the handshake of the side that was dialled. The Conn's Remote tells
-// who the other side has proved to be. It takes at most five seconds, and less
+// who the other side says it is: the first message that is read proves it, for a
+// handshake may have been recorded. It takes at most five seconds, and less
 // than 4 KiB of memory until the other side has shown that it knows our key.
 // conn belongs to the Conn; it is closed if there is an error.
 func Accept(ctx context.Context, conn net.Conn, key *crypto.PrivateKey) (*Conn, error) {
