@@ -309,18 +309,19 @@ func toRLPx(reason error) error {
 
 // fromRLPx gives an error the types of this package.
 func fromRLPx(err error) error {
+	if err == nil {
+		return nil
+	}
 	if d, ok := err.(*rlpx.DisconnectError); ok {
 		return disconnectErrorOf(d)
 	}
-	var d *rlpx.DisconnectError
-	var r rlpx.Reason
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, &d):
+	if d, ok := errors.AsType[*rlpx.DisconnectError](err); ok {
 		return &rlpxError{err, disconnectErrorOf(d)}
-	case errors.As(err, &r):
+	}
+	if r, ok := errors.AsType[rlpx.Reason](err); ok {
 		return &rlpxError{err, DiscReason(r)}
+	}
+	switch {
 	case errors.Is(err, rlpx.ErrTooLarge):
 		return &rlpxError{err, ErrTooLarge}
 	case errors.Is(err, rlpx.ErrBadCode):

@@ -41,7 +41,8 @@ type Channel struct {
 	arrived sync.Cond  // for ReadMsg
 	room    sync.Cond  // for the session's reader
 	queue   []Msg
-	unread  int // bytes in queue, with overhead
+	spare   []Msg // empty; the next queue
+	unread  int   // bytes in queue, with overhead
 	over    bool
 	err     error // why there will be no more
 }
@@ -71,19 +72,26 @@ func (c *Channel) ReadMsg() (Msg, error) {
 func (c *Channel) take() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.queue) == 0 && cap(c.queue) > 2*batchMessages {
-		c.queue = nil // a burst has made it large, and it is over
-	}
+	c.spare, c.taken, c.next = c.taken[:0], nil, 0
 	for len(c.queue) == 0 {
 		if c.err != nil {
 			return c.err
 		}
 		c.arrived.Wait()
 	}
-	c.taken, c.queue, c.next = c.queue, c.taken[:0], 0
+	c.taken, c.queue, c.spare = c.queue, c.spare, nil
 	c.unread = 0
 	c.room.Signal()
 	return nil
+}
+
+// trim lets go of what a burst has made large.
+func (c *Channel) trim() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.queue) == 0 {
+		c.queue, c.spare = nil, nil
+	}
 }
 
 // WriteMsg sends a message; the payload is copied. It waits while the peer is too

@@ -7,10 +7,10 @@
 // shares the connection among protocols, answers pings and tells why it ends.
 //
 // A message is appended, compressed, to the session's output by whoever writes
-// it; the first who finds nobody writing encrypts and writes for all, many frames
-// in one system call. On the other side the session's reader, its only goroutine,
-// decrypts what one system call gave and hands the messages to the queues of
-// their channels.
+// it, who also encrypts and writes it if nobody else does; in a burst a goroutine
+// writes for all, many frames in one system call. On the other side the session's
+// reader, its only lasting goroutine, decrypts what one system call gave and hands
+// the messages to the queues of their channels.
 //
 // All channels of a session share one stream. A channel whose queue is full, for
 // nobody reads it, therefore holds up the others, until the peer's next write

@@ -2,7 +2,11 @@ package rlpx
 
 import (
 	"runtime"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
+	"unsafe"
 )
 
 // What an idle session costs: its buffers are small and it has one goroutine.
@@ -44,4 +48,47 @@ func TestIdleSessionsAreSmall(t *testing.T) {
 		s.b.Close(nil)
 		<-s.a.Done()
 	}
+}
+
+// What a burst has made large is small again a while later.
+func TestBuffersGoWhenABurstIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, as, bs := sessions(t)
+		for range 4 {
+			for range 200 {
+				if err := as[0].WriteMsg(Msg{1, noise(1000)}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			synctest.Wait()
+			for range 200 {
+				if _, err := bs[0].ReadMsg(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		var reader sync.WaitGroup
+		reader.Go(func() { bs[0].ReadMsg() })
+		synctest.Wait()
+		size := func() int {
+			a.mu.Lock()
+			defer a.mu.Unlock()
+			c := bs[0]
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			return cap(a.buf) + cap(a.spare) + int(unsafe.Sizeof(Msg{}))*(cap(c.queue)+cap(c.spare)+cap(c.taken))
+		}
+		if n := size(); n < 10<<10 {
+			t.Errorf("a burst takes %d bytes: this test has become pointless", n)
+		}
+		time.Sleep(3 * time.Minute)
+		if n := size(); n > 1<<10 {
+			t.Errorf("three minutes after a burst there are %d bytes", n)
+		}
+		closeBoth(a, b)
+		reader.Wait()
+		if n := cap(b.conn.in.buf); n > 1<<10 {
+			t.Errorf("three minutes after a burst the reader's buffer has %d bytes", n)
+		}
+	})
 }

@@ -17,16 +17,19 @@ const (
 	// maxPongs is how many pings may be unanswered. Who sends more before it reads
 	// gets no more pongs than that.
 	maxPongs = 16
+	// burstGap is how soon after a write the next message comes in a burst. It is
+	// less than an answer takes to come.
+	burstGap = 5 * time.Microsecond
 	// writeTime is how long the peer may take to make room for what is written.
 	writeTime = 20 * time.Second
 )
 
-// out is what waits to be written. Whoever finds nobody writing takes all of buf
-// and encrypts and writes it, while others fill the other buffer, until it is empty
-// or somebody who waits for room can take over.
+// out is what waits to be written. One at a time takes all of buf, encrypts it and
+// writes it, while others fill the other buffer: the first who has something to say,
+// once, or in a burst a goroutine.
 type out struct {
 	mu       sync.Mutex // guards what follows; never held while waiting
-	room     sync.Cond  // for senders: buf was taken, or the writer stops, or it is over
+	room     sync.Cond  // for senders: buf was taken, or it is over
 	quiet    sync.Cond  // nobody writes any more
 	waiters  int        // for room
 	buf      []byte     // frames of appendMessage
@@ -34,7 +37,8 @@ type out struct {
 	writing  bool
 	pongs    int // to send
 	ping     bool
-	deadline time.Duration // when the deadline for writing was set, since the session began
+	wrote    time.Duration // when something was last written, since the session began
+	deadline time.Duration // when the deadline for writing was set
 	msgsOut  uint64
 
 	compress bool  // not changed after Hello
@@ -50,18 +54,16 @@ func (s *Session) agree(theirs Hello) {
 	s.compress = theirs.Version >= snappyVersion
 }
 
-// post queues a message and writes it, if nobody else does.
+// post queues a message. If nobody writes it is written at once, unless something
+// was just written: then a burst is under way, and is better written in large pieces
+// while its sender goes on.
 func (s *Session) post(code uint64, data []byte) (err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.overLocked() == nil && len(s.buf) >= maxQueued {
-		if s.writing {
-			s.waiters++
-			s.room.Wait()
-			s.waiters--
-		} else {
-			s.flushLocked()
-		}
+		s.waiters++
+		s.room.Wait()
+		s.waiters--
 	}
 	if err := s.overLocked(); err != nil {
 		return err
@@ -70,9 +72,17 @@ func (s *Session) post(code uint64, data []byte) (err error) {
 	if err == nil && code >= firstCode {
 		s.msgsOut++
 	}
-	if !s.writing { // after an error too: it may be our turn to write for others
-		s.flushLocked()
+	switch {
+	case s.writing:
+		return err
+	case s.wrote > 0 && time.Since(s.began)-s.wrote < burstGap:
+		s.kickLocked()
+		return err
 	}
+	s.writing = true
+	s.writeLocked()
+	s.writing = false
+	s.kickLocked() // for what others have queued meanwhile
 	return cmp.Or(err, s.lost)
 }
 
@@ -92,49 +102,59 @@ func (s *Session) sayLocked(code uint64, data []byte) {
 	s.kickLocked()
 }
 
-// kickLocked has somebody write. The reader and timers must not: the peer may be
-// slow to read.
+// kickLocked has what is queued written by a goroutine, of which there is one at a
+// time. The reader and timers must not write: the peer may be slow to read.
 func (s *Session) kickLocked() {
-	if s.writing {
-		return
+	switch {
+	case s.writing:
+	case s.dueLocked():
+		s.writing = true
+		s.loops.Go(s.flush)
+	default:
+		s.restLocked()
 	}
-	s.writing = true
-	s.loops.Go(func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.flushLocked()
-	})
 }
 
-// flushLocked writes what is queued. It lets go of mu while it writes.
-func (s *Session) flushLocked() {
-	s.writing = true
-	for s.lost == nil && (len(s.buf) > 0 || s.pongs > 0 || s.ping) {
+func (s *Session) dueLocked() bool {
+	return s.lost == nil && (len(s.buf) > 0 || s.pongs > 0 || s.ping)
+}
+
+// flush writes until nothing is queued.
+func (s *Session) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.dueLocked() {
 		s.mu.Unlock()
 		// Let others queue what they have: one system call then serves all.
 		runtime.Gosched()
 		s.mu.Lock()
-		b := s.takeLocked()
-		s.mu.Unlock()
-		err := s.conn.write(b)
-		s.mu.Lock()
-		if s.spare == nil && cap(b) <= maxKept {
-			s.spare = b[:0]
-		}
-		if err != nil {
-			s.loseLocked(err)
-		}
-		if s.waiters > 0 && s.err == nil && s.lost == nil {
-			s.writing = false
-			s.room.Signal() // one of those who wait takes over
-			return
-		}
+		s.writeLocked()
 	}
+	s.writing = false
+	s.restLocked()
+}
+
+// restLocked is called when nobody writes any more.
+func (s *Session) restLocked() {
 	if s.closing && s.lost == nil {
 		s.hangUp()
 	}
-	s.writing = false
 	s.quiet.Broadcast()
+}
+
+// writeLocked writes what is queued now. It lets go of mu while it writes.
+func (s *Session) writeLocked() {
+	b := s.takeLocked()
+	s.mu.Unlock()
+	err := s.conn.write(b)
+	s.mu.Lock()
+	if s.spare == nil && cap(b) <= maxKept {
+		s.spare = b[:0]
+	}
+	if err != nil {
+		s.loseLocked(err)
+	}
+	s.wrote = time.Since(s.began)
 }
 
 // takeLocked returns what is to be written now.
@@ -198,9 +218,13 @@ func (s *Session) pong() {
 	}
 }
 
-// trimLocked lets go of buffers that a burst has made large.
+// trimLocked lets go of what a burst has made large, when nothing has passed for a
+// while.
 func (s *Session) trimLocked() {
 	if !s.writing && len(s.buf) == 0 {
 		s.buf, s.spare = nil, nil
+	}
+	for _, c := range s.channels {
+		c.trim()
 	}
 }

@@ -23,7 +23,7 @@ type pulse struct {
 	nextPing time.Duration
 	pinged   time.Duration // when the ping was sent that is not answered; 0 if there is none
 	rtt      time.Duration
-	lastOut  uint64 // bytes sent until the last ping
+	passed   uint64 // messages until the last ping
 }
 
 // asked notes that a ping is sent. A pong does not say to which ping it answers,
@@ -90,10 +90,11 @@ func (s *Session) beatLocked() (dead bool) {
 		return true
 	}
 	if ping {
-		if sent := s.conn.bytesOut.Load(); sent-s.lastOut < 1<<10 {
+		if passed := s.msgsOut + s.msgsIn.Load(); passed != s.passed {
+			s.passed = passed
+		} else {
 			s.trimLocked()
 		}
-		s.lastOut = s.conn.bytesOut.Load()
 		s.ping = true
 		s.kickLocked()
 	}

@@ -21,8 +21,9 @@ const farewellTime = time.Second
 //
 // While running it has one goroutine, the reader, which never writes and waits for
 // nobody but those who should read from a channel. Writing is done by whoever has
-// something to say; for pings and pongs, and for the last words, a goroutine is
-// started, one at a time. Closing takes until the peer has closed too, but at most a second.
+// something to say; in a burst, for pings and pongs, and for the last words, a
+// goroutine does it that ends when nothing is left, one at a time. Closing takes
+// until the peer has closed too, but at most a second.
 type Session struct {
 	conn  *Conn
 	began time.Time
