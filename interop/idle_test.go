@@ -1,22 +1,13 @@
 package interop
 
 import (
-	"os"
 	"testing"
 	"time"
 )
 
-func long(t *testing.T) {
-	t.Helper()
-	if os.Getenv("KITH_LONG") == "" {
-		t.Skip("SKIP long: KITH_LONG is not set")
-	}
-}
-
 // TestIdle leaves connections idle for longer than anyone waits for a frame: the
 // pings of both sides, and their answers, keep them.
 func TestIdle(t *testing.T) {
-	long(t)
 	for _, p := range ourPairs {
 		t.Run(p.String(), func(t *testing.T) {
 			t.Parallel()
@@ -31,7 +22,6 @@ func TestIdle(t *testing.T) {
 
 // TestSilence says nothing, not even pong: a ping comes, and then the end.
 func TestSilence(t *testing.T) {
-	long(t)
 	for _, k := range targets {
 		t.Run(string(k), func(t *testing.T) {
 			t.Parallel()
