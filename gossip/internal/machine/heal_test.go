@@ -1,6 +1,7 @@
 package machine
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -139,4 +140,33 @@ func TestWhoWasAloneCatchesUp(t *testing.T) { // M4b
 		t.Errorf("it knows after %v, the others after %v", took, all)
 	}
 	s.sane(t)
+}
+
+// When many refute, a refutation that two have told is not sent to all observers.
+func TestAnObserverIsSparedWhatManyTell(t *testing.T) { // M5
+	const j = 20
+	for _, c := range []struct {
+		name    string
+		tellers int
+		spared  int
+	}{{"one", 1, 0}, {"two", 2, 1}, {"four", 4, 1}} {
+		s := running(t, 50)
+		at := slices.IndexFunc(s.nodes, func(x *simNode) bool { return x.i != j && len(x.m.observers) == K })
+		m := s.nodes[at].m
+		observers := indices(s, m.observers)
+		refutation := news(wire.EntryClaim, s.claimOf(j, j, s.nodes[j].m.self.inc+1, wire.Alive))
+		m.flushed = s.now
+		m.Take()
+		for i, told := 1, 0; told < c.tellers; i++ {
+			if i != at && i != j && !slices.Contains(observers, i) {
+				s.tell(at, i, wire.KindNews, refutation)
+				told++
+			}
+		}
+		s.now += spreadEvery
+		m.Tick(s.now)
+		if got := len(s.sent(at, wire.KindNews)); got != K-c.spared {
+			t.Errorf("told by %s: sent to %d observers, want %d", c.name, got, K-c.spared)
+		}
+	}
 }

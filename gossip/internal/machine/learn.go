@@ -150,6 +150,9 @@ func (m *Machine) learnClaim(now time.Duration, p peer, body []byte, w way) (*ro
 		return nil, nil
 	}
 	if !r.before(c.Generation, c.Incarnation, c.Status) {
+		if w == byNews && c.Status == wire.Alive && r.is(c.Generation, c.Incarnation) && p.short != r.from {
+			r.echoed = true
+		}
 		return r, nil
 	}
 	if r != m.self && c.Record != r.rec.Incarnation {

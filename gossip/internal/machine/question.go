@@ -97,7 +97,7 @@ func (m *Machine) hold(now time.Duration, p peer, r *row, v *wire.Verdict, w way
 	m.askMuted(now)
 	m.questions = append(m.questions, q)
 	if w == byNews {
-		m.relay(now, fact{wire.Entry{Kind: wire.EntryVerdict, Body: own.Append(nil)}, p.short})
+		m.relay(now, fact{Entry: wire.Entry{Kind: wire.EntryVerdict, Body: own.Append(nil)}, from: p.short})
 	}
 	return true
 }

@@ -14,7 +14,7 @@ func (m *Machine) passOn(now time.Duration, r *row, what uint8, from uint64) {
 		m.news = append(m.news, r)
 	}
 	r.pending |= what
-	r.from = from
+	r.from, r.echoed = from, false
 	m.flushSoon(now)
 }
 
@@ -31,7 +31,9 @@ func (m *Machine) flushSoon(now time.Duration) {
 	}
 }
 
-// flush sends the queue to our observers: at once, then at most each 50 ms.
+// flush sends the queue to our observers: at once, then at most each 50 ms. A
+// refutation that a second node has told us before we send it on is all over the
+// place: one observer is spared it.
 func (m *Machine) flush(now time.Duration) {
 	m.flushAt, m.flushed = unset, now
 	m.refresh(now)
@@ -39,7 +41,12 @@ func (m *Machine) flush(now time.Duration) {
 	var list []fact
 	for _, r := range m.news {
 		told[r.from] = true
-		list = append(list, r.take(now)...)
+		spared := uint64(0)
+		if r.echoed && len(m.observers) == K {
+			spared = m.observers[m.rng.IntN(len(m.observers))].short
+			told[spared] = true
+		}
+		list = append(list, r.take(now, spared)...)
 	}
 	for _, f := range m.relays {
 		told[f.from] = true
@@ -52,16 +59,17 @@ func (m *Machine) flush(now time.Duration) {
 // A fact is an entry and who told us.
 type fact struct {
 	wire.Entry
-	from uint64
+	from   uint64
+	spared uint64 // an observer who will hear it from others; 0: none
 }
 
 // take empties what is pending about r.
-func (r *row) take(now time.Duration) (list []fact) {
+func (r *row) take(now time.Duration, spared uint64) (list []fact) {
 	if r.pending&pendingRecord != 0 {
-		list = append(list, fact{wire.Entry{Kind: wire.EntryRecord, Body: r.rec.Raw()}, r.from})
+		list = append(list, fact{wire.Entry{Kind: wire.EntryRecord, Body: r.rec.Raw()}, r.from, spared})
 	}
 	if e, ok := r.proved(now); ok {
-		list = append(list, fact{e, r.from})
+		list = append(list, fact{e, r.from, spared})
 	}
 	r.pending = 0
 	return list
@@ -103,7 +111,7 @@ func pack(list []fact, except uint64) (payloads [][]byte) {
 		}
 	}
 	for _, f := range list {
-		if except != 0 && f.from == except {
+		if except != 0 && (f.from == except || f.spared == except) {
 			continue
 		}
 		if size+f.Size() > room {

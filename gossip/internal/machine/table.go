@@ -21,6 +21,7 @@ type row struct {
 	place    int // in table.living or table.dead
 	pending  uint8
 	from     uint64 // who told what is pending
+	echoed   bool   // another has told the same since
 	suspect  bool
 	unlisted bool          // no longer shown
 	patience time.Duration // until then phi is halved
