@@ -84,7 +84,15 @@ func (c *config) check() error {
 	if err := c.checkNodes(); err != nil {
 		return err
 	}
-	return c.checkProtocols()
+	if err := c.checkProtocols(); err != nil {
+		return err
+	}
+	if c.PrivateKey != nil {
+		if err := rlpxHelloOf(Hello{Name: c.Name, Caps: caps(c.Protocols)}).Check(); err != nil {
+			return fmt.Errorf("p2p: start: Name and Protocols: %w", fromRLPx(err))
+		}
+	}
+	return nil
 }
 
 func (c *config) checkNodes() error {

@@ -225,13 +225,9 @@ func (s *rlpxSession) Err() error                 { return fromRLPx(s.s.Err()) }
 func (s *rlpxSession) Close(reason error) error   { return s.s.Close(toRLPx(reason)) }
 
 func (s *rlpxSession) Hello(ctx context.Context, ours Hello, decide func(theirs Hello) error) (Hello, error) {
-	h := rlpx.Hello{Name: ours.Name, ListenPort: uint64(ours.ListenPort)}
-	for _, c := range ours.Caps {
-		h.Caps = append(h.Caps, rlpx.Cap{Name: c.Name, Version: uint64(c.Version)})
-	}
 	var refusal error
 	var said *rlpx.DisconnectError
-	theirs, err := s.s.Hello(ctx, h, func(theirs rlpx.Hello) error {
+	theirs, err := s.s.Hello(ctx, rlpxHelloOf(ours), func(theirs rlpx.Hello) error {
 		if refusal = decide(helloOf(theirs)); refusal != nil {
 			return toRLPx(refusal)
 		}
@@ -246,6 +242,14 @@ func (s *rlpxSession) Hello(ctx context.Context, ours Hello, decide func(theirs 
 		return Hello{}, fromRLPx(err)
 	}
 	return helloOf(theirs), nil
+}
+
+func rlpxHelloOf(h Hello) rlpx.Hello {
+	out := rlpx.Hello{Name: h.Name, ListenPort: uint64(h.ListenPort)}
+	for _, c := range h.Caps {
+		out.Caps = append(out.Caps, rlpx.Cap{Name: c.Name, Version: uint64(c.Version)})
+	}
+	return out
 }
 
 func helloOf(h rlpx.Hello) Hello {

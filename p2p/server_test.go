@@ -129,10 +129,16 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	many := make([]p2p.Protocol, 50)
+	for i := range many {
+		many[i] = p2p.Protocol{Name: strings.Repeat("x", 40), Version: uint(i), Length: 1, Run: run}
+	}
 	for _, tt := range []struct {
 		server *p2p.Server
 		want   string
 	}{
+		{&p2p.Server{PrivateKey: key, Name: strings.Repeat("x", 1971)}, "p2p: start: Name and Protocols: rlpx: hello of 2048 bytes, at most 2047: message too large"},
+		{&p2p.Server{PrivateKey: key, Protocols: many}, "p2p: start: Name and Protocols: rlpx: hello of 2231 bytes, at most 2047: message too large"},
 		{&p2p.Server{}, "p2p: no Transport: set PrivateKey for RLPx, or Transport"},
 		{&p2p.Server{Transport: nw.Transport("a"), MaxPeers: -1}, "p2p: start: MaxPeers is negative"},
 		{&p2p.Server{Transport: nw.Transport("a"), IdleTimeout: -1}, "p2p: start: IdleTimeout is negative"},
@@ -152,6 +158,22 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 			t.Errorf("Start() = %v, want %q", err, tt.want)
 		}
 		tt.server.Close()
+	}
+}
+
+// The longest name that fits in a hello of RLPx, with a port of five digits, is
+// taken; other transports have limits of their own.
+func TestLongNames(t *testing.T) {
+	nw := new(p2ptest.Network)
+	defer nw.Close()
+	for _, s := range []*p2p.Server{
+		{PrivateKey: rlpxKey(t, 1), Name: strings.Repeat("x", 1970)},
+		{Transport: nw.Transport("a"), Name: strings.Repeat("x", 5000)},
+	} {
+		if err := s.Start(); err != nil {
+			t.Errorf("Start() with a name of %d bytes = %v", len(s.Name), err)
+		}
+		s.Close()
 	}
 }
 

@@ -42,6 +42,16 @@ type Cap struct {
 	Version uint64
 }
 
+// Check says whether h can be sent: with any port, in 2047 bytes. Else its error
+// wraps ErrTooLarge.
+func (h Hello) Check() error {
+	h.Version, h.ListenPort = baseVersion, 1<<16-1
+	if n := len(h.append(nil)); n >= maxHello {
+		return fmt.Errorf("rlpx: hello of %d bytes, at most %d: %w", n, maxHello-1, ErrTooLarge)
+	}
+	return nil
+}
+
 func (h *Hello) append(b []byte) []byte {
 	start := len(b)
 	b = rlp.AppendUint(b, h.Version)
