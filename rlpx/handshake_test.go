@@ -39,9 +39,9 @@ func sealed(t testing.TB, to *crypto.PublicKey, list []byte) []byte {
 	return packet
 }
 
-// say sends b to an Accept in a bubble and returns its error, what it answered,
-// and when it closed the connection.
-func say(t *testing.T, b []byte) (err error, answer []byte, took time.Duration) {
+// say sends b to an Accept in a bubble and returns what it answered, when it
+// closed the connection, and its error.
+func say(t *testing.T, b []byte) (answer []byte, took time.Duration, err error) {
 	t.Helper()
 	client, server := net.Pipe()
 	defer client.Close()
@@ -54,7 +54,7 @@ func say(t *testing.T, b []byte) (err error, answer []byte, took time.Duration) 
 	go client.Write(b)
 	answer, _ = io.ReadAll(client)
 	took = time.Since(start)
-	return <-done, answer, took
+	return answer, took, <-done
 }
 
 func TestR1MalformedAuth(t *testing.T) {
@@ -87,7 +87,7 @@ func TestR1MalformedAuth(t *testing.T) {
 	for name, packet := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				err, answer, took := say(t, packet)
+				answer, took, err := say(t, packet)
 				if err == nil || len(answer) > 0 {
 					t.Errorf("Accept() = %v and %d bytes, want an error and none", err, len(answer))
 				}
