@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"time"
@@ -72,7 +73,7 @@ func (c *core) refusedLocked(from netip.Addr, known bool, err error) bool {
 		c.throttle.failed(from, time.Now())
 	}
 	visible := !luck || errors.Is(err, DiscTooManyPeers) || errors.Is(err, DiscSuperseded)
-	return visible && c.throttle.mayLog(time.Now())
+	return visible && c.peerLevel() > slog.LevelDebug && c.throttle.mayLog(time.Now())
 }
 
 // ordinary tells whether err is what happens between honest nodes: dials that

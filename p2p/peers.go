@@ -127,7 +127,7 @@ func (c *core) end(p *Peer, reason error) {
 // peerLevel is how loud we are about one peer: in a cluster it is a member, in an
 // open network any stranger.
 func (c *core) peerLevel() slog.Level {
-	if c.cfg.Policy == OnDemand {
+	if c.cfg.Policy == OnDemand && c.scheme == node.Cert {
 		return slog.LevelInfo
 	}
 	return slog.LevelDebug

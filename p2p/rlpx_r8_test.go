@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"runtime"
 	"testing"
@@ -253,5 +254,27 @@ func TestOddHellosOverRLPx(t *testing.T) {
 				t.Errorf("the answer is %x, want %s", got, tt.want)
 			}
 		})
+	}
+}
+
+// With Policy OnDemand too, strangers of an open network are no news.
+func TestStrangersAreNoNewsOnDemand(t *testing.T) {
+	var log logbook
+	s := open(t, 1, func(s *p2p.Server) { s.Policy, s.Logger = p2p.OnDemand, log.logger(slog.LevelInfo) })
+	conn, err := net.Dial("tcp", s.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Write(make([]byte, 400)) // no handshake
+	conn.SetDeadline(time.Now().Add(20 * time.Second))
+	conn.Read(make([]byte, 1))
+	conn.Close()
+	c := approach(t, s, 2)
+	c.sayHello(2)
+	c.hear(1) // no protocol is shared
+	greet(t, s, 3, p2p.Cap{Name: "wait", Version: 1}).Close()
+	s.Close()
+	if text := log.String(); text != "" || s.Stats().Refused < 2 {
+		t.Errorf("%d were refused, want 2 or 3; the log is %q", s.Stats().Refused, text)
 	}
 }
