@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"kith/crypto"
 )
@@ -109,10 +111,19 @@ func CheckHost(hostport string) error {
 	if host == "" {
 		return fmt.Errorf("node: address %q: no host: %w", hostport, ErrBadNode)
 	}
+	if strings.ContainsFunc(host, noHost) {
+		return fmt.Errorf("node: address %q: a host has no such characters: %w", hostport, ErrBadNode)
+	}
 	if p, err := strconv.ParseUint(port, 10, 16); err != nil || p == 0 {
 		return fmt.Errorf("node: address %q: the port must be 1 to 65535: %w", hostport, ErrBadNode)
 	}
 	return nil
+}
+
+// noHost tells what is in no name and no address: what a terminal would obey or
+// not show, and what divides the text of a node.
+func noHost(r rune) bool {
+	return !unicode.IsGraphic(r) || unicode.IsSpace(r) || strings.ContainsRune("@,/?#", r) || r == utf8.RuneError
 }
 
 // IDText is the whole id, in base58 or for V4 in hexadecimal.

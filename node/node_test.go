@@ -67,6 +67,19 @@ func TestParseNode(t *testing.T) {
 	}
 }
 
+func TestCheckHostRefuses(t *testing.T) {
+	for _, host := range []string{"@:1", "a b:1", "a\x1b[2J:1", "a\u202eb:1", "a,b:1", "a/b:1", "a\xff:1", "a?:1", "a#:1", "\n:1"} {
+		if err := node.CheckHost(host); !errors.Is(err, node.ErrBadNode) {
+			t.Errorf("CheckHost(%q) = %v, want ErrBadNode", host, err)
+		}
+	}
+	for _, host := range []string{"a.example:1", "[fe80::1%eth0]:1", "bücher.example:65535", "my_node-1:30303"} {
+		if err := node.CheckHost(host); err != nil {
+			t.Errorf("CheckHost(%q) = %v", host, err)
+		}
+	}
+}
+
 func TestLocalTellsOfChanges(t *testing.T) {
 	l := node.NewLocal(node.ID{1}, node.Cert)
 	changed := l.Changed()
