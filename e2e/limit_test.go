@@ -103,7 +103,7 @@ func raw(t *testing.T, dir, name string, r *remote) p2p.MsgReadWriter {
 	if _, err := s.Hello(ctx, ours, func(p2p.Hello) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
-	rws, err := s.Open([]p2p.Channel{{Cap: p.Cap(), Length: p.Length}})
+	rws, err := s.Open([]p2p.Channel{{Cap: p.Cap(), Length: p.Length, MaxMessage: p.MaxMessage}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,10 @@
 package mtls
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -25,6 +27,7 @@ type channel struct {
 	s      *session
 	index  uint8
 	length uint64
+	most   int // bytes of a message, if that is less than Transport.MaxMessage
 	cap    p2p.Cap
 
 	sending // guarded by session.mu
@@ -76,7 +79,7 @@ type direct struct {
 }
 
 func newChannel(s *session, index uint8, c p2p.Channel) *channel {
-	ch := &channel{s: s, index: index, length: c.Length, cap: c.Cap, window: firstWindow, allowed: firstWindow}
+	ch := &channel{s: s, index: index, length: c.Length, most: cmp.Or(c.MaxMessage, math.MaxInt), cap: c.Cap, window: firstWindow, allowed: firstWindow}
 	ch.credit = firstWindow
 	ch.arrived.L = &ch.mu
 	return ch

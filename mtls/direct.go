@@ -6,8 +6,8 @@ import (
 	"kith/p2p"
 )
 
-// MaxPost is what fits in one frame.
-func (c *channel) MaxPost() int { return maxPayload }
+// MaxPost is what fits in one frame, or the protocol's MaxMessage.
+func (c *channel) MaxPost() int { return min(maxPayload, c.most) }
 
 // Attach lifts the window for the peer and hands on what has come so far.
 func (c *channel) Attach(deliver func([]p2p.Msg), fill func(put func(code uint64, head, body []byte) bool)) {
@@ -43,8 +43,8 @@ func (c *channel) receiveDirect(h header, payload []byte) error {
 // Post queues one message. It waits while too much is queued.
 func (c *channel) Post(code uint64, head, body []byte) error {
 	n := len(head) + len(body)
-	if n > maxPayload {
-		return c.tooLarge(n, maxPayload)
+	if most := c.MaxPost(); n > most {
+		return c.tooLarge(n, most)
 	}
 	if err := c.checkCode(code); err != nil {
 		return err
@@ -66,7 +66,7 @@ func (c *channel) Post(code uint64, head, body []byte) error {
 // TryPost is Post without the wait.
 func (c *channel) TryPost(code uint64, head, body []byte) bool {
 	n := len(head) + len(body)
-	if n > maxPayload || code >= c.length {
+	if n > c.MaxPost() || code >= c.length {
 		return false
 	}
 	s := c.s
@@ -114,7 +114,7 @@ func (c *channel) WriteMsg(m p2p.Msg) error {
 		return err
 	}
 	n, s := len(m.Payload), c.s
-	if most := min(s.theirMax, s.cfg.maxMessage); n > most {
+	if most := min(s.theirMax, s.cfg.maxMessage, c.most); n > most {
 		return c.tooLarge(n, most)
 	}
 	s.mu.Lock()

@@ -84,6 +84,57 @@ func TestWriteMsgKnowsTheLimit(t *testing.T) {
 	})
 }
 
+// A protocol may take less than its transport. Who sends more breaks it.
+func TestAProtocolsOwnLimit(t *testing.T) {
+	const most = 100
+	bounded := []p2p.Channel{{Cap: p2p.Cap{Name: "one", Version: 1}, Length: 16, MaxMessage: most}}
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		a, b := pipe(t, w.transport("a"), w.transport("b"))
+		as, bs := openBoth(t, a, b, bounded)
+		d, long := as[0].(p2p.Direct), make([]byte, most+1)
+		if err := as[0].WriteMsg(p2p.Msg{Payload: long}); !errors.Is(err, p2p.ErrTooLarge) || !strings.Contains(err.Error(), "message of 101 bytes, at most 100") {
+			t.Errorf("WriteMsg over the limit = %v", err)
+		}
+		if err := d.Post(0, long[:1], long[1:]); !errors.Is(err, p2p.ErrTooLarge) || d.TryPost(0, long, nil) || d.MaxPost() != most {
+			t.Errorf("Post over the limit = %v, or TryPost takes it, or MaxPost is %d", err, d.MaxPost())
+		}
+		go as[0].WriteMsg(p2p.Msg{Payload: long[1:]})
+		if m, err := bs[0].ReadMsg(); err != nil || len(m.Payload) != most {
+			t.Errorf("ReadMsg() = %d bytes, %v; want %d", len(m.Payload), err, most)
+		}
+		closeBoth(a, b)
+	})
+	for name, direct := range map[string]bool{"ReadMsg": false, "Direct": true} {
+		for _, frame := range [][]byte{
+			frameOf(kindMessage, 0, 0, make([]byte, most+1)...),
+			frameOf(kindFirst, 0, 0, 0, 0, 0, most+1, 'x'),
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t)
+				raw, s := pipe(t, w.transport("a"), w.transport("b"))
+				greetBoth(t, raw, s)
+				rws, err := s.Open(bounded)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if direct {
+					rws[0].(p2p.Direct).Attach(func([]p2p.Msg) { t.Error("it is delivered") }, nil)
+				}
+				go io.Copy(io.Discard, raw.conn)
+				raw.conn.Write(frame)
+				time.Sleep(farewellTime)
+				raw.Close(nil)
+				<-s.Done()
+				if err := s.Err(); !errors.Is(err, p2p.DiscProtocolError) || !strings.Contains(err.Error(), "a message of 101 bytes on one/1, at most 100") {
+					t.Errorf("%s: the session ends with %v", name, err)
+				}
+				s.Close(nil)
+			})
+		}
+	}
+}
+
 // Memory grows with what has arrived, not with what is claimed.
 func TestClaimsAreNotAllocated(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -93,6 +93,13 @@ func (s *session) parse() error {
 
 // take is where a frame of a message goes.
 func (c *channel) take(h header, payload []byte) error {
+	total := len(payload)
+	if h.kind == kindFirst {
+		total = int(binary.BigEndian.Uint32(payload))
+	}
+	if total > c.most && h.kind != kindMore {
+		return breach("a message of %d bytes on %v, at most %d", total, c.cap, c.most)
+	}
 	if c.direct.Load() != nil {
 		return c.receiveDirect(h, payload)
 	}

@@ -160,7 +160,7 @@ func (s *session) callFills() {
 // putDirect is the put that fill is given.
 func (s *session) putDirect(code uint64, head, body []byte) bool {
 	t, n := s.turn, len(head)+len(body)
-	if code >= t.c.length || n > maxPayload {
+	if code >= t.c.length || n > t.c.MaxPost() {
 		panic("mtls: put of a message that Post would refuse")
 	}
 	if t.again || n+headerSize > t.room || n+overhead > t.credit {

@@ -122,6 +122,8 @@ func (c *config) checkProtocols() error {
 			return fmt.Errorf("p2p: start: protocol %q: the name must have 1 to 64 bytes", p.Name)
 		case p.Length < 1 || p.Length > 1<<16:
 			return fmt.Errorf("p2p: start: protocol %s: Length is %d, must be 1 to 65536", p.Cap(), p.Length)
+		case p.MaxMessage < 0:
+			return fmt.Errorf("p2p: start: protocol %s: MaxMessage is negative", p.Cap())
 		case p.Run == nil:
 			return fmt.Errorf("p2p: start: protocol %s: no Run", p.Cap())
 		case seen[p.Cap()]:

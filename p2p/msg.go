@@ -61,7 +61,7 @@ type Direct interface {
 	// Wake makes the writer call fill soon. It never waits.
 	Wake()
 	// MaxPost is the most that head and body of one message may have together,
-	// in Post and in put. At least 8 KiB.
+	// in Post and in put. At least 8 KiB, but no more than the Protocol's MaxMessage.
 	MaxPost() int
 }
 

@@ -15,7 +15,7 @@ import (
 func (c *core) open(n *conn, theirs Hello, protos []Protocol) (*Peer, error) {
 	channels := make([]Channel, len(protos))
 	for i, p := range protos {
-		channels[i] = Channel{p.Cap(), p.Length}
+		channels[i] = Channel{p.Cap(), p.Length, p.MaxMessage}
 	}
 	rws, err := n.session.Open(channels)
 	if err != nil {

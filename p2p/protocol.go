@@ -19,6 +19,11 @@ type Protocol struct {
 	// Length is the number of message codes: they run from 0 to Length - 1.
 	// At least 1, at most 65536.
 	Length uint64
+	// MaxMessage is how many bytes the payload of a message may have. A peer that
+	// sends a longer one breaks the protocol and is disconnected; ours are
+	// ErrTooLarge. Zero, or more than that, means what the transport can carry:
+	// 16777215 over RLPx. Memory for what arrives is bounded by it, so set it.
+	MaxMessage int
 	// Run is called in a goroutine of its own for every peer that shares the
 	// protocol. When it returns the peer is disconnected: with nil because we
 	// are leaving, with an error because the peer broke the protocol. It must

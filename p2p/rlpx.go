@@ -266,11 +266,11 @@ func helloOf(h rlpx.Hello) Hello {
 }
 
 func (s *rlpxSession) Open(channels []Channel) ([]MsgReadWriter, error) {
-	lengths := make([]uint64, len(channels))
+	protocols := make([]rlpx.Protocol, len(channels))
 	for i, c := range channels {
-		lengths[i] = c.Length
+		protocols[i] = rlpx.Protocol{Length: c.Length, MaxMessage: c.MaxMessage}
 	}
-	opened, err := s.s.Open(lengths)
+	opened, err := s.s.Open(protocols)
 	if err != nil {
 		return nil, fromRLPx(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -135,6 +136,33 @@ func TestR8OurCodesOutOfRange(t *testing.T) {
 		t.Errorf("WriteMsg() = %v: the session should go on", err)
 	}
 	c.hear(0x10)
+}
+
+// A protocol may take less than a frame can hold.
+func TestR8MessagesLongerThanTheProtocolTakes(t *testing.T) {
+	ends, result := make(chan error, 1), make(chan error, 2)
+	p := telling(ends)
+	p.MaxMessage = 100
+	run := p.Run
+	p.Run = func(peer *p2p.Peer, rw p2p.MsgReadWriter) error {
+		result <- rw.WriteMsg(p2p.Msg{Payload: make([]byte, 101)})
+		result <- rw.WriteMsg(p2p.Msg{Payload: make([]byte, 100)})
+		return run(peer, rw)
+	}
+	s := open(t, 1, func(s *p2p.Server) { s.Protocols = []p2p.Protocol{p} })
+	c := greet(t, s, 2, p2p.Cap{Name: "wait", Version: 1})
+	if long, fits := <-result, <-result; !errors.Is(long, p2p.ErrTooLarge) || fits != nil {
+		t.Errorf("WriteMsg() of 101 bytes = %v, of 100 %v; want %v, nil", long, fits, p2p.ErrTooLarge)
+	}
+	c.say(0x10, make([]byte, 100))
+	c.say(0x10, make([]byte, 101))
+	if got := c.hear(1); fmt.Sprintf("%x", got) != "c102" {
+		t.Errorf("after a message of 101 bytes the peer is told %x, want breach of protocol", got)
+	}
+	c.Close()
+	if err := <-ends; !errors.Is(err, p2p.DiscProtocolError) || !strings.Contains(err.Error(), "message of 101 bytes, at most 100") {
+		t.Errorf("Run ended with %v", err)
+	}
 }
 
 // A peer may send all at once: what comes before a Run has begun is read by it.

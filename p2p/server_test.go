@@ -151,6 +151,7 @@ func TestStartSaysWhatIsWrong(t *testing.T) {
 		{&p2p.Server{Transport: nw.Transport("a"), StaticNodes: []*node.Node{{}}}, "p2p: start: a static node has neither ID nor Hosts"},
 		{&p2p.Server{Transport: nw.Transport("a"), Protocols: []p2p.Protocol{{Length: 1, Run: run}}}, `p2p: start: protocol "": the name must have 1 to 64 bytes`},
 		{&p2p.Server{Transport: nw.Transport("a"), Protocols: []p2p.Protocol{{Name: "x", Run: run}}}, "p2p: start: protocol x/0: Length is 0, must be 1 to 65536"},
+		{&p2p.Server{Transport: nw.Transport("a"), Protocols: []p2p.Protocol{{Name: "x", Length: 1, MaxMessage: -1, Run: run}}}, "p2p: start: protocol x/0: MaxMessage is negative"},
 		{&p2p.Server{Transport: nw.Transport("a"), Protocols: []p2p.Protocol{{Name: "x", Length: 1}}}, "p2p: start: protocol x/0: no Run"},
 		{&p2p.Server{Transport: nw.Transport("a"), Protocols: []p2p.Protocol{{Name: "x", Length: 1, Run: run}, {Name: "x", Length: 1, Run: run}}}, "p2p: start: protocol x/0 is there twice"},
 	} {

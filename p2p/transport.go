@@ -66,7 +66,11 @@ type Hello struct {
 // A Channel is a protocol as a session sees it.
 type Channel struct {
 	Cap
-	Length uint64
+	// Length and MaxMessage are the Protocol's. A message that is longer ends the
+	// session, with DiscProtocolError, before memory is taken for it; ours are
+	// ErrTooLarge.
+	Length     uint64
+	MaxMessage int
 }
 
 // A Session is one authenticated connection. Hello is called once, then Open

@@ -3,11 +3,13 @@ package port
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
 	"kith/p2p"
+	"kith/p2p/p2ptest"
 )
 
 // What no honest peer sends ends the session with words, and costs nothing else.
@@ -240,4 +242,39 @@ func TestNothingIsHeldAfterTheSession(t *testing.T) {
 		t.Errorf("%d bytes held after a cancel, want 1 MiB", held)
 	}
 	p.close(t) // looks that nothing is
+}
+
+// Frames are short: a session without fragments of its own need not hold a longer
+// one.
+func TestALongFrameEndsTheSession(t *testing.T) {
+	net := &p2ptest.Network{NoDirect: true, NoDatagrams: true}
+	r := newRig(t, net, new(Mux), new(Mux))
+	ended := make(chan error, 1)
+	p := r.a.Protocol()
+	p.MaxMessage = 0
+	p.Run = func(_ *p2p.Peer, rw p2p.MsgReadWriter) error {
+		for _, n := range []int{maxFrame, maxFrame + 1} { // of a kind of a later version
+			if err := rw.WriteMsg(p2p.Msg{Code: codes - 1, Payload: make([]byte, n)}); err != nil {
+				t.Errorf("WriteMsg() of %d bytes = %v", n, err)
+			}
+		}
+		_, err := rw.ReadMsg()
+		for err == nil { // pings
+			_, err = rw.ReadMsg()
+		}
+		ended <- err
+		return err
+	}
+	s := net.Server("c", p)
+	s.Logger = slog.New(slog.DiscardHandler)
+	if err := s.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := s.Dial(within(t), r.nodeB); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, p2p.DiscProtocolError) || !strings.Contains(err.Error(), "message of 65537 bytes, at most 65536") {
+		t.Errorf("the session ended with %v", err)
+	}
 }

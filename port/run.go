@@ -11,11 +11,15 @@ import (
 // protocolVersion counts changes that skipping unknown fields cannot cover.
 const protocolVersion = 1
 
+// maxFrame is how long a frame may be that we take. Ours have maxFragment bytes at
+// most; those of a later version may have more.
+const maxFrame = 4 * maxFragment
+
 // Protocol is what a p2p.Server needs to run the ports. A Mux is for one Server.
 func (m *Mux) Protocol() p2p.Protocol {
 	m.setUp()
 	return p2p.Protocol{
-		Name: "port", Version: protocolVersion, Length: codes, Run: m.run,
+		Name: "port", Version: protocolVersion, Length: codes, MaxMessage: maxFrame, Run: m.run,
 		NodeInfo: func() any { return m.Ports() },
 	}
 }

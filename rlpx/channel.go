@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/golang/snappy"
 )
 
 const (
@@ -32,6 +34,7 @@ type Channel struct {
 	s      *Session
 	first  uint64 // its messages are first to first + length - 1 on the wire
 	length uint64
+	most   int // bytes of a message
 
 	batch []Msg // the session's reader's
 	taken []Msg // ReadMsg's: taken[next:] is to be given
@@ -47,11 +50,18 @@ type Channel struct {
 	err     error // why there will be no more
 }
 
-func newChannel(s *Session, first, length uint64) *Channel {
-	c := &Channel{s: s, first: first, length: length}
+func newChannel(s *Session, first uint64, p Protocol) *Channel {
+	c := &Channel{s: s, first: first, length: p.Length, most: maxData}
+	if p.MaxMessage > 0 {
+		c.most = min(p.MaxMessage, maxData)
+	}
 	c.arrived.L, c.room.L = &c.mu, &c.mu
 	return c
 }
+
+// frame is how many bytes a frame may have with the longest message, compressed
+// as badly as can be.
+func (c *Channel) frame() int { return min(maxCode+snappy.MaxEncodedLen(c.most), maxData) }
 
 // ReadMsg waits for a message, whose payload belongs to the caller. What arrived
 // before the session ended is still given; then the error says why it has ended.
@@ -101,6 +111,9 @@ func (c *Channel) trim() {
 func (c *Channel) WriteMsg(m Msg) error {
 	if m.Code >= c.length {
 		return fmt.Errorf("rlpx: write message %d of a protocol that has %d: %w", m.Code, c.length, ErrBadCode)
+	}
+	if len(m.Payload) > c.most {
+		return tooLarge(len(m.Payload), c.most)
 	}
 	err := c.s.post(c.first+m.Code, m.Payload)
 	if err == nil || errors.Is(err, ErrTooLarge) {

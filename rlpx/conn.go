@@ -80,7 +80,7 @@ func (c *Conn) ReadMsg() (code uint64, data []byte, err error) {
 	}
 	code, rest, err := parseMessage(frame)
 	if err == nil {
-		data, err = payload(rest, c.snappy)
+		data, err = payload(rest, c.snappy, maxData)
 	}
 	if err != nil {
 		return 0, nil, fmt.Errorf("rlpx: read: %w", err)

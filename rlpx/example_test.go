@@ -33,7 +33,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	foo, err := s.Open([]uint64{2}) // foo/1 has two messages
+	foo, err := s.Open([]rlpx.Protocol{{Length: 2}}) // foo/1 has two messages
 	if err != nil {
 		panic(err)
 	}
@@ -55,7 +55,7 @@ func serve(conn net.Conn, key *crypto.PrivateKey) {
 	if _, err := s.Hello(context.Background(), ours, func(rlpx.Hello) error { return nil }); err != nil {
 		panic(err)
 	}
-	foo, err := s.Open([]uint64{2})
+	foo, err := s.Open([]rlpx.Protocol{{Length: 2}})
 	if err != nil {
 		panic(err)
 	}

@@ -16,7 +16,7 @@ func TestR8AMillionPings(t *testing.T) {
 	ca, cb := tcpPair(t)
 	a, b := NewSession(ca), NewSession(cb)
 	greetBoth(t, a, b)
-	as, err := a.Open([]uint64{8})
+	as, err := a.Open([]Protocol{{Length: 8}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -262,7 +262,7 @@ func TestR5SnappyBombs(t *testing.T) {
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		data, err := payload(b, true)
+		data, err := payload(b, true, maxData)
 		runtime.ReadMemStats(&after)
 		if !errors.Is(err, ProtocolError) {
 			t.Errorf("%s: %d bytes, %v; want %v", name, len(data), err, ProtocolError)
@@ -273,7 +273,7 @@ func TestR5SnappyBombs(t *testing.T) {
 	}
 	for _, n := range []int{0, 1, 59, 60, 64, 65, 66, 100, 1 << 16, maxData} {
 		b := zerosOf(n)
-		if data, err := payload(b, true); err != nil || len(data) != n {
+		if data, err := payload(b, true, maxData); err != nil || len(data) != n {
 			t.Errorf("%d zeros in %d bytes of snappy: %d, %v", n, len(b), len(data), err)
 		}
 	}
@@ -289,7 +289,7 @@ func TestDensestSnappy(t *testing.T) {
 		}
 		size := 1 + 64*n
 		b[0], b[1], b[2] = byte(size)|0x80, byte(size>>7)|0x80, byte(size>>14)
-		if data, err := payload(b, true); err != nil || len(data) != size {
+		if data, err := payload(b, true, maxData); err != nil || len(data) != size {
 			t.Fatalf("%d copies: %d bytes, %v; want %d", n, len(data), err, size)
 		}
 	}

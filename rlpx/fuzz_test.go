@@ -103,7 +103,7 @@ func FuzzPayload(f *testing.F) {
 	f.Add([]byte{2, 4, 'h', 'i'})
 	f.Add([]byte{0})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		data, err := payload(b, true)
+		data, err := payload(b, true, maxData)
 		if err != nil {
 			return
 		}
@@ -114,7 +114,7 @@ func FuzzPayload(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		back, err := payload(again[frameStart+1:frameStart+frameSize(again)], true)
+		back, err := payload(again[frameStart+1:frameStart+frameSize(again)], true, maxData)
 		if err != nil || !bytes.Equal(back, data) {
 			t.Errorf("%x came back as %x, %v", data, back, err)
 		}
@@ -178,7 +178,7 @@ func FuzzPeer(f *testing.F) {
 		c := fixed(t, false, bytes.NewReader(b))
 		s := NewSession(c)
 		s.compress = true
-		s.channels = []*Channel{newChannel(s, firstCode, 4), newChannel(s, firstCode+4, 4)}
+		s.channels = []*Channel{newChannel(s, firstCode, Protocol{Length: 4}), newChannel(s, firstCode+4, Protocol{Length: 4})}
 		s.lost = errors.New("nothing is written here")
 		if err := s.read(); err == nil {
 			t.Error("read() = nil at the end of all")

@@ -124,7 +124,7 @@ func TestSnappyByVersion(t *testing.T) {
 			if _, err := s.Hello(t.Context(), helloNamed("a"), accepting); err != nil {
 				t.Fatal(err)
 			}
-			channels, err := s.Open([]uint64{1})
+			channels, err := s.Open([]Protocol{{Length: 1}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -42,7 +42,7 @@ func TestCloseTakesASecondAtMost(t *testing.T) {
 				ca, cb := pair(t)
 				a, b := NewSession(ca), NewSession(cb)
 				greetBoth(t, a, b)
-				as, err := a.Open([]uint64{8})
+				as, err := a.Open([]Protocol{{Length: 8}})
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -161,8 +161,8 @@ func TestTooLargeAmongManyHoldsUpNobody(t *testing.T) {
 				time.Sleep(time.Millisecond)
 			}
 		}()
-		const writers, each = 8, 20
-		large := make([]byte, maxData+1)
+		const writers, each = 8, 8
+		large := noise(maxData) // too large when it is compressed
 		start := time.Now()
 		for i := range writers {
 			go func() {
@@ -194,7 +194,7 @@ func TestTooLargeWritesForOthers(t *testing.T) {
 		a.mu.Lock()
 		a.buf, _ = appendMessage(a.buf, firstCode, []byte("for others"), a.compress) // as if another were writing
 		a.mu.Unlock()
-		if err := as[0].WriteMsg(Msg{1, make([]byte, maxData+1)}); !errors.Is(err, ErrTooLarge) {
+		if err := as[0].WriteMsg(Msg{1, noise(maxData)}); !errors.Is(err, ErrTooLarge) {
 			t.Errorf("WriteMsg() = %v, want %v", err, ErrTooLarge)
 		}
 		start := time.Now()

@@ -16,7 +16,7 @@ import (
 // word.
 func TestSessionCallOrders(t *testing.T) {
 	hello := func(s *Session) { s.Hello(context.Background(), helloNamed("a"), accepting) }
-	open := func(s *Session) { s.Open([]uint64{8}) }
+	open := func(s *Session) { s.Open([]Protocol{{Length: 8}}) }
 	closing := func(s *Session) { s.Close(nil) }
 	fail := func(s *Session) { s.fail(errors.New("cut")) }
 	for name, calls := range map[string][]func(*Session){
@@ -38,7 +38,7 @@ func TestSessionCallOrders(t *testing.T) {
 				a, b := NewSession(ca), NewSession(cb)
 				go func() {
 					hello(b)
-					b.Open([]uint64{8})
+					b.Open([]Protocol{{Length: 8}})
 				}()
 				for _, call := range calls {
 					call(a)
@@ -51,7 +51,7 @@ func TestSessionCallOrders(t *testing.T) {
 				if a.Err() == nil {
 					t.Error("Err() = nil after Close")
 				}
-				if channels, err := a.Open([]uint64{8}); err == nil {
+				if channels, err := a.Open([]Protocol{{Length: 8}}); err == nil {
 					t.Errorf("Open() after Close = %v", channels)
 				}
 				a.Stats()
@@ -83,7 +83,7 @@ func TestEarlyMessagesAreNotLost(t *testing.T) {
 		ca, cb := pair(t)
 		a, b := NewSession(ca), NewSession(cb)
 		greetBoth(t, a, b)
-		as, err := a.Open([]uint64{8})
+		as, err := a.Open([]Protocol{{Length: 8}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func TestEarlyMessagesAreNotLost(t *testing.T) {
 			}
 		}()
 		time.Sleep(time.Second)
-		bs, err := b.Open([]uint64{8})
+		bs, err := b.Open([]Protocol{{Length: 8}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -226,7 +226,7 @@ func TestSlowFrameEndsTheSession(t *testing.T) {
 		ca, cb := pair(t)
 		a, b := NewSession(ca), NewSession(cb)
 		greetBoth(t, a, b)
-		if _, err := a.Open([]uint64{8}); err != nil {
+		if _, err := a.Open([]Protocol{{Length: 8}}); err != nil {
 			t.Fatal(err)
 		}
 		start := time.Now()
@@ -262,7 +262,7 @@ func TestUnknownMessages(t *testing.T) {
 				ca, cb := pair(t)
 				a, b := NewSession(ca), NewSession(cb)
 				greetBoth(t, a, b)
-				if _, err := a.Open([]uint64{8, 8}); err != nil {
+				if _, err := a.Open([]Protocol{{Length: 8}, {Length: 8}}); err != nil {
 					t.Fatal(err)
 				}
 				cb.SetSnappy(true)

@@ -162,10 +162,13 @@ func parseMessage(data []byte) (code uint64, rest []byte, err error) {
 }
 
 // payload returns a copy of what a message holds, decompressed if need be. What
-// is claimed is checked before memory is taken for it: against the limit, and
-// against the most that so many bytes can stand for.
-func payload(b []byte, compressed bool) ([]byte, error) {
+// is claimed is checked before memory is taken for it: against the most that it
+// may have, and against the most that so many bytes can stand for.
+func payload(b []byte, compressed bool, most int) ([]byte, error) {
 	if !compressed {
+		if len(b) > most {
+			return nil, breach("message of %d bytes, at most %d", len(b), most)
+		}
 		if len(b) == 0 {
 			return nil, nil
 		}
@@ -175,8 +178,8 @@ func payload(b []byte, compressed bool) ([]byte, error) {
 	if err != nil {
 		return nil, breach("broken snappy")
 	}
-	if n > maxData {
-		return nil, breach("message of %d bytes, at most %d", n, maxData)
+	if n > most {
+		return nil, breach("message of %d bytes, at most %d", n, most)
 	}
 	if n > maxExpansion(len(b)) {
 		return nil, breach("snappy claims %d bytes from %d", n, len(b))

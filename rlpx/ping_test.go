@@ -15,7 +15,7 @@ func TestPingsAreAnsweredWithoutAQueue(t *testing.T) {
 		ca, cb := pair(t)
 		a, b := NewSession(ca), NewSession(cb)
 		greetBoth(t, a, b)
-		as, err := a.Open([]uint64{8})
+		as, err := a.Open([]Protocol{{Length: 8}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -67,7 +67,7 @@ func TestEveryPingIsAnswered(t *testing.T) {
 		ca, cb := pair(t)
 		a, b := NewSession(ca), NewSession(cb)
 		greetBoth(t, a, b)
-		if _, err := a.Open([]uint64{8}); err != nil {
+		if _, err := a.Open([]Protocol{{Length: 8}}); err != nil {
 			t.Fatal(err)
 		}
 		cb.SetSnappy(true)

@@ -64,7 +64,7 @@ func (s *Session) handle(frame []byte) error {
 		if code >= c.first+c.length {
 			continue
 		}
-		data, err := payload(rest, s.compress)
+		data, err := payload(rest, s.compress, c.most)
 		if err != nil {
 			return err
 		}

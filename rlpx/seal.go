@@ -19,17 +19,20 @@ const (
 	// maxData is the most that a header can claim, and what a message may have
 	// before it is compressed.
 	maxData = 1<<24 - 1
+	// maxCode is the most that the number of a message takes of a frame.
+	maxCode = 9
 )
 
-// ErrTooLarge is wrapped by the error for a message that does not fit in a frame.
-// Bytes that cannot be compressed may grow by a sixth.
+// ErrTooLarge is wrapped by the error for a message that does not fit in a frame,
+// where bytes that cannot be compressed may grow by a sixth, or is longer than its
+// protocol's MaxMessage.
 var ErrTooLarge = errors.New("message too large")
 
 // appendMessage appends a frame that holds one message: not encrypted, and with
 // room for its MACs. It leaves b as it is if there is an error.
 func appendMessage(b []byte, code uint64, data []byte, compress bool) ([]byte, error) {
 	if len(data) > maxData {
-		return b, fmt.Errorf("rlpx: message of %d bytes, at most %d: %w", len(data), maxData, ErrTooLarge)
+		return b, tooLarge(len(data), maxData)
 	}
 	start := len(b)
 	b = append(b, make([]byte, frameStart)...)
@@ -46,6 +49,10 @@ func appendMessage(b []byte, code uint64, data []byte, compress bool) ([]byte, e
 	}
 	copy(b[start:], []byte{byte(size >> 16), byte(size >> 8), byte(size), 0xc2, 0x80, 0x80})
 	return append(b, zeros[:padded(size)-size+macSize]...), nil
+}
+
+func tooLarge(n, most int) error {
+	return fmt.Errorf("rlpx: message of %d bytes, at most %d: %w", n, most, ErrTooLarge)
 }
 
 var zeros [blockSize + macSize]byte

@@ -74,15 +74,25 @@ func (s *Session) cause() error {
 	return s.err
 }
 
+// A Protocol is what a session knows of one.
+type Protocol struct {
+	// Length is the number of its messages: their codes run from 0 to Length - 1.
+	Length uint64
+	// MaxMessage is how many bytes one may have, ours too. A peer that sends more
+	// breaks the protocol. Zero: as many as fit in a frame, 16777215.
+	MaxMessage int
+}
+
 // Open starts reading and gives a channel for each of the protocols that both
-// sides share, sorted by name, of which lengths has the numbers of messages: so
-// both sides give them the same numbers on the wire.
-func (s *Session) Open(lengths []uint64) ([]*Channel, error) {
-	list := make([]*Channel, len(lengths))
-	first := uint64(firstCode)
-	for i, n := range lengths {
-		list[i] = newChannel(s, first, n)
-		first += n
+// sides share, sorted by name: so both sides give their messages the same numbers
+// on the wire.
+func (s *Session) Open(protocols []Protocol) ([]*Channel, error) {
+	list := make([]*Channel, len(protocols))
+	first, frame := uint64(firstCode), maxHello
+	for i, p := range protocols {
+		list[i] = newChannel(s, first, p)
+		first += p.Length
+		frame = max(frame, list[i].frame())
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,6 +103,7 @@ func (s *Session) Open(lengths []uint64) ([]*Channel, error) {
 		return nil, errors.New("rlpx: session already open")
 	}
 	s.opened, s.channels = true, list
+	s.conn.in.limit = frame
 	s.startPulseLocked()
 	s.loops.Go(s.readLoop)
 	return append([]*Channel(nil), list...), nil

@@ -43,10 +43,10 @@ func openBoth(t testing.TB, ca, cb *Conn) (a, b *Session, as, bs []*Channel) {
 	a, b = NewSession(ca), NewSession(cb)
 	greetBoth(t, a, b)
 	var err error
-	if as, err = a.Open([]uint64{8, 8}); err != nil {
+	if as, err = a.Open([]Protocol{{Length: 8}, {Length: 8}}); err != nil {
 		t.Fatal(err)
 	}
-	if bs, err = b.Open([]uint64{8, 8}); err != nil {
+	if bs, err = b.Open([]Protocol{{Length: 8}, {Length: 8}}); err != nil {
 		t.Fatal(err)
 	}
 	return a, b, as, bs
@@ -139,7 +139,7 @@ func TestRefusalIsTheErrorOfTheOthersHello(t *testing.T) {
 				go func() {
 					_, err := b.Hello(context.Background(), helloNamed("b"), judgeB)
 					if err == nil { // it has said hello already, and hears of it when it reads
-						b.Open([]uint64{1})
+						b.Open([]Protocol{{Length: 1}})
 						<-b.Done()
 						err = b.Err()
 					}
@@ -180,7 +180,7 @@ func TestSilentPeerIsLeftAfterThirtySeconds(t *testing.T) {
 		ca, cb := pair(t)
 		a, b := NewSession(ca), NewSession(cb)
 		greetBoth(t, a, b)
-		if _, err := a.Open([]uint64{8}); err != nil {
+		if _, err := a.Open([]Protocol{{Length: 8}}); err != nil {
 			t.Fatal(err)
 		}
 		go func() { // takes all, and answers no ping

@@ -15,6 +15,7 @@ type channel struct {
 	s        *session
 	index    uint16
 	length   uint64
+	most     int // bytes of a message
 	out      *window
 	in       *inbox
 	odds     chance // of messages; guarded by s.out.mu
@@ -71,8 +72,11 @@ func (s *session) Open(channels []p2p.Channel) ([]p2p.MsgReadWriter, error) {
 	rws := make([]p2p.MsgReadWriter, len(channels))
 	for i, ch := range channels {
 		c := &channel{
-			s: s, index: uint16(i), length: ch.Length, out: newWindow(), in: newInbox(),
+			s: s, index: uint16(i), length: ch.Length, most: maxMessage, out: newWindow(), in: newInbox(),
 			odds: s.chance("messages", i), gramOdds: s.chance("datagrams", i),
+		}
+		if ch.MaxMessage > 0 {
+			c.most = min(c.most, ch.MaxMessage)
 		}
 		s.channels = append(s.channels, c)
 		rws[i] = c.offer(!s.t.NoDirect, !s.t.NoDatagrams)
@@ -137,6 +141,9 @@ func (s *session) sort(f frame) error {
 		if uint64(f.code) >= c.length {
 			return fmt.Errorf("message %d of %d codes: %w", f.code, c.length, p2p.ErrBadCode)
 		}
+		if len(f.payload) > c.most {
+			return fmt.Errorf("message of %d bytes, at most %d: %w", len(f.payload), c.most, p2p.ErrTooLarge)
+		}
 		s.count.msgsIn.Add(1)
 		c.in.put(p2p.Msg{Code: uint64(f.code), Payload: f.payload})
 	case kindAsk:
@@ -170,7 +177,7 @@ func (c *channel) check(code uint64, n, limit int) error {
 	if code >= c.length || code > math.MaxUint16 {
 		return fmt.Errorf("p2ptest: message %d of %d codes: %w", code, c.length, p2p.ErrBadCode)
 	}
-	if n > limit {
+	if limit = min(limit, c.most); n > limit {
 		return fmt.Errorf("p2ptest: message of %d bytes, at most %d: %w", n, limit, p2p.ErrTooLarge)
 	}
 	return nil

@@ -47,8 +47,8 @@ func (c direct) TryPost(code uint64, head, body []byte) bool {
 // Wake makes the writer call fill soon.
 func (c direct) Wake() { c.wake() }
 
-// MaxPost is 16 KiB.
-func (c direct) MaxPost() int { return maxPost }
+// MaxPost is 16 KiB, or the protocol's MaxMessage.
+func (c direct) MaxPost() int { return min(maxPost, c.most) }
 
 func (c *channel) wake() {
 	c.woken.Store(true)

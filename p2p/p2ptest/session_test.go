@@ -39,6 +39,42 @@ func TestMessagesArriveInOrderOnTheirChannel(t *testing.T) {
 	})
 }
 
+func TestAProtocolsOwnLimit(t *testing.T) {
+	const most = 100
+	synctest.Test(t, func(t *testing.T) {
+		net := new(Network)
+		defer net.Close()
+		a, b := accept(t, net.Transport("a"), net.Transport("b"))
+		greet(t, a, b)
+		free := channels(1)
+		as, err := a.Open(free)
+		if err != nil {
+			t.Fatal(err)
+		}
+		free[0].MaxMessage = most
+		bs, err := b.Open(free)
+		if err != nil {
+			t.Fatal(err)
+		}
+		d, long := bs[0].(p2p.Direct), make([]byte, most+1)
+		if err := bs[0].WriteMsg(p2p.Msg{Payload: long}); !errors.Is(err, p2p.ErrTooLarge) {
+			t.Errorf("WriteMsg over the limit = %v, want %v", err, p2p.ErrTooLarge)
+		}
+		if err := d.Post(0, long, nil); !errors.Is(err, p2p.ErrTooLarge) || d.TryPost(0, long, nil) || d.MaxPost() != most {
+			t.Errorf("Post over the limit = %v, or TryPost takes it, or MaxPost is %d", err, d.MaxPost())
+		}
+		write(t, as[0], 1, string(long[1:]))
+		ExpectMsg(t, bs[0], 1, long[1:])
+		write(t, as[0], 1, string(long))
+		if _, err := bs[0].ReadMsg(); !errors.Is(err, p2p.DiscProtocolError) || !strings.Contains(err.Error(), "message of 101 bytes, at most 100") {
+			t.Errorf("ReadMsg() of a message over the limit = %v", err)
+		}
+		if _, err := as[0].ReadMsg(); !errors.Is(err, p2p.DiscProtocolError) {
+			t.Errorf("the other side is told %v, want %v", err, p2p.DiscProtocolError)
+		}
+	})
+}
+
 func TestDelayIsExact(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		net := &Network{Delay: 30 * time.Millisecond}
