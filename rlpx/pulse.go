@@ -6,7 +6,10 @@ import (
 )
 
 const (
-	pingTime = 15 * time.Second // between pings
+	// firstPing is when a session pings first, so that its round trip is known
+	// soon: not at once, when protocols begin, and many sessions end.
+	firstPing = time.Second
+	pingTime  = 15 * time.Second // between pings
 	// silenceTime is how long a peer may take for its next frame.
 	silenceTime = 30 * time.Second
 )
@@ -67,8 +70,8 @@ func (p *pulse) stop() {
 func (s *Session) startPulseLocked() {
 	now := time.Since(s.began)
 	s.heard.Store(int64(now))
-	s.nextPing = now + pingTime
-	s.timer = time.AfterFunc(pingTime, s.beat)
+	s.nextPing = now + firstPing
+	s.timer = time.AfterFunc(firstPing, s.beat)
 }
 
 // beat is what the timer calls.

@@ -175,6 +175,34 @@ func TestIdleSessionsPing(t *testing.T) {
 	})
 }
 
+// The round trip is known soon, and looked at again now and then.
+func TestTheFirstPingComesSoon(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca, cb := pair(t)
+		a, b := NewSession(ca), NewSession(cb)
+		greetBoth(t, a, b)
+		if _, err := a.Open([]Protocol{{Length: 8}}); err != nil {
+			t.Fatal(err)
+		}
+		cb.SetSnappy(true)
+		start := time.Now()
+		for _, want := range []time.Duration{1 * time.Second, 16 * time.Second, 31 * time.Second} {
+			if code, _, err := cb.ReadMsg(); err != nil || code != codePing || time.Since(start) != want {
+				t.Errorf("message %#x, %v after %v; want a ping after %v", code, err, time.Since(start), want)
+			}
+			time.Sleep(20 * time.Millisecond)
+			if err := cb.WriteMsg(codePong, []byte{0xc0}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if rtt := a.Stats().RTT; rtt != 20*time.Millisecond {
+				t.Errorf("RTT = %v, want 20ms", rtt)
+			}
+		}
+		closeBoth(a, b)
+	})
+}
+
 func TestSilentPeerIsLeftAfterThirtySeconds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ca, cb := pair(t)
