@@ -107,16 +107,22 @@ func (c *Conn) WriteMsg(code uint64, data []byte) (err error) {
 // write encrypts and sends frames of appendMessage. It overwrites b.
 func (c *Conn) write(b []byte) error {
 	for len(b) > 0 {
-		n := c.out.seal(b, writeRound)
-		sent, err := c.conn.Write(b[:n])
-		c.bytesOut.Add(uint64(sent))
-		if err == nil && sent < n {
-			err = io.ErrShortWrite
-		}
+		n, err := c.writeSome(b)
 		if err != nil {
 			return err
 		}
 		b = b[n:]
 	}
 	return nil
+}
+
+// writeSome does one round of write, and says how much of b that was.
+func (c *Conn) writeSome(b []byte) (int, error) {
+	n := c.out.seal(b, writeRound)
+	sent, err := c.conn.Write(b[:n])
+	c.bytesOut.Add(uint64(sent))
+	if err == nil && sent < n {
+		err = io.ErrShortWrite
+	}
+	return n, err
 }

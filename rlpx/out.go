@@ -20,7 +20,8 @@ const (
 	// burstGap is how soon after a write the next message comes in a burst. It is
 	// less than an answer takes to come.
 	burstGap = 5 * time.Microsecond
-	// writeTime is how long the peer may take to make room for what is written.
+	// writeTime is how long the peer may take to make room for a round of what is
+	// written.
 	writeTime = 20 * time.Second
 )
 
@@ -142,12 +143,20 @@ func (s *Session) restLocked() {
 	s.quiet.Broadcast()
 }
 
-// writeLocked writes what is queued now. It lets go of mu while it writes.
+// writeLocked writes what is queued now, in rounds: each may take its time, since
+// many messages may be queued for a peer that reads slowly. It lets go of mu while
+// it writes.
 func (s *Session) writeLocked() {
 	b := s.takeLocked()
-	s.mu.Unlock()
-	err := s.conn.write(b)
-	s.mu.Lock()
+	var err error
+	for rest := b; len(rest) > 0 && err == nil; {
+		s.allowLocked()
+		s.mu.Unlock()
+		var n int
+		n, err = s.conn.writeSome(rest)
+		rest = rest[n:]
+		s.mu.Lock()
+	}
 	if s.spare == nil && cap(b) <= maxKept {
 		s.spare = b[:0]
 	}
@@ -167,17 +176,21 @@ func (s *Session) takeLocked() []byte {
 		s.ping = false
 		s.asked(time.Since(s.began))
 	}
-	// A deadline up to a second old saves setting it for every write.
-	if now := time.Since(s.began); s.opened && !s.closing && (s.deadline == 0 || now-s.deadline > time.Second) {
-		s.deadline = now
-		s.conn.conn.SetWriteDeadline(time.Now().Add(writeTime))
-	}
 	b := s.buf
 	s.buf, s.spare = s.spare, nil
 	if s.waiters > 0 {
 		s.room.Broadcast()
 	}
 	return b
+}
+
+// allowLocked gives the next round its time. A deadline up to a second old saves
+// setting it for every write.
+func (s *Session) allowLocked() {
+	if now := time.Since(s.began); s.opened && !s.closing && (s.deadline == 0 || now-s.deadline > time.Second) {
+		s.deadline = now
+		s.conn.conn.SetWriteDeadline(time.Now().Add(writeTime))
+	}
 }
 
 // emptyList is what pings and pongs hold.
