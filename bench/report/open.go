@@ -83,8 +83,8 @@ func open() []Target {
 	return append(all,
 		against("rlpx/oneway/256B", load.Rate, kithRLPx, geth).least(3),
 		against("rlpx/echo/64B/1", load.P50, kithRLPx, tcp).most(1.6),
-		of("rlpx/oneway/256B", load.Allocs, 1.1), // one, and what the process does beside
-		of("rlpx/decoded/256B", load.Allocs, 3.1),
+		of("rlpx/oneway/256B", load.Allocs, 1),
+		of("rlpx/decoded/256B", load.Allocs, 3),
 		of("rlpx/idle", load.Heap, 8192),
 		of("rlpx/idle", load.Stack, 8192),
 		of("rlpx/idle", load.Goroutines, 2),
