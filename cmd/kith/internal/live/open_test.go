@@ -13,9 +13,11 @@ import (
 	"kith/cluster"
 	"kith/cmd/kith/internal/admin"
 	"kith/cmd/kith/internal/exit"
+	"kith/cmd/kith/internal/foobar"
 	"kith/cmd/kith/internal/opennet"
 	"kith/crypto"
 	"kith/node"
+	"kith/p2p"
 	"kith/port"
 )
 
@@ -98,6 +100,31 @@ func TestInTheOpenAlone(t *testing.T) {
 		if exit.CodeOf(err) != exit.NotFound || !strings.Contains(err.Error(), "in no cluster") {
 			t.Errorf("of a node in no cluster: %v", err)
 		}
+	}
+}
+
+// A peer without ports is asked by the session, whose first ping takes a moment.
+func TestPingOfAPeerWithoutPorts(t *testing.T) {
+	key, err := crypto.GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger := &p2p.Server{
+		PrivateKey: key, ListenAddr: "127.0.0.1:0", Protocols: []p2p.Protocol{new(foobar.Talk).Protocol()}, Logger: slog.New(slog.DiscardHandler),
+	}
+	if err := stranger.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer stranger.Close()
+	n := resident0(t)
+	if err := n.open.node.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	pong, err := n.Ping(ctx, admin.Target{Peer: stranger.Self().String()})
+	if err != nil || pong.RTT <= 0 {
+		t.Errorf("Ping = %+v, %v; want a round trip", pong, err)
 	}
 }
 

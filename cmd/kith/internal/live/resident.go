@@ -107,7 +107,7 @@ func (r *resident) ping(ctx context.Context, who string) (admin.Pong, error) {
 		pong.Name, pong.Address = p.Name(), p.RemoteAddr().String()
 	}
 	if p != nil && !p.Runs("port") {
-		pong.RTT = millis(p.Stats().RTT)
+		pong.RTT = millis(measured(ctx, p))
 		if pong.RTT == 0 {
 			return pong, exit.Errorf(exit.Failed, "kith devp2p ping "+p.Node().String()+" measures it", "ping %s: it has no ports, and the session has measured nothing yet", who)
 		}
@@ -123,6 +123,31 @@ func (r *resident) ping(ctx context.Context, who string) (admin.Pong, error) {
 	}
 	pong.RTT = millis(time.Since(began))
 	return pong, nil
+}
+
+// firstRTT is how long a session may take for its first round trip: it pings a
+// second after it has opened.
+const firstRTT = 3 * time.Second
+
+// measured is the round trip that p's session has measured. It waits for the
+// first; 0 if none comes.
+func measured(ctx context.Context, p *p2p.Peer) time.Duration {
+	ctx, cancel := context.WithTimeout(ctx, firstRTT)
+	defer cancel()
+	look := time.NewTicker(20 * time.Millisecond)
+	defer look.Stop()
+	for {
+		if rtt := p.Stats().RTT; rtt > 0 {
+			return rtt
+		}
+		select {
+		case <-look.C:
+		case <-p.Done():
+			return 0
+		case <-ctx.Done():
+			return 0
+		}
+	}
 }
 
 // resolve finds who is meant: "self", the text of a node, an id, the name of a
