@@ -34,6 +34,7 @@ type sim struct {
 	side     func(a *simNode) bool    // after a cut: verdicts about the other side are no fault
 	sick     func(a *simNode) bool    // verdicts about these are no fault
 	closed   map[[2]int]*Machine      // {to, from}: the run whose session has ended
+	arrives  map[[2]int]time.Duration // {to, from}: when the last that a session carries is there; its end comes after
 
 	dead   map[[2]int]time.Duration // {observer, subject}: when it was first held dead
 	met    map[[2]int]time.Duration // {observer, newcomer}
@@ -95,7 +96,7 @@ func (s *sim) push(e *simEvent) {
 func newSim(t *testing.T, seed uint64, n int, cfg Config) *sim {
 	s := &sim{
 		t: t, rng: rand.New(rand.NewPCG(seed, 1)), cfg: cfg, by: map[node.ID]*simNode{}, hosts: map[string]*simNode{}, open: map[string]*wire.Record{},
-		min: time.Millisecond, max: 100 * time.Millisecond, closed: map[[2]int]*Machine{},
+		min: time.Millisecond, max: 100 * time.Millisecond, closed: map[[2]int]*Machine{}, arrives: map[[2]int]time.Duration{},
 		dead: map[[2]int]time.Duration{}, met: map[[2]int]time.Duration{}, left: map[[2]int]time.Duration{},
 	}
 	for i := range n {
@@ -253,6 +254,7 @@ func (s *sim) send(x *simNode, m *Send) {
 		}
 		e.sent = s.now + late
 		e.at = e.sent + s.latency()
+		s.arrives[[2]int{y.i, x.i}] = max(e.at, s.arrives[[2]int{y.i, x.i}])
 	}
 	if m.Host != "" { // a dial tells who is there
 		if at := m.Host; y.up {
@@ -324,7 +326,7 @@ func (s *sim) crash(i int, hint bool) {
 		if y == nil {
 			continue
 		}
-		s.push(&simEvent{at: s.now + s.latency(), do: func() {
+		s.push(&simEvent{at: max(s.now+s.latency(), s.arrives[[2]int{y.i, x.i}]), do: func() {
 			if y.up {
 				s.closed[[2]int{y.i, x.i}] = run
 				y.m.Closed(s.now, ref)
